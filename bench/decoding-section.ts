@@ -2,6 +2,7 @@
 import { DECODING_PROFILES } from './cases.ts';
 import { number, percent } from './cells.ts';
 import { TIMES } from './goals.ts';
+import { markdownTable } from './markdown.ts';
 import { totalSeconds, type Profile } from './profile.ts';
 import {
   decodeRate,
@@ -43,9 +44,6 @@ export function decodingSection(results: Results): string {
   const [rate, bandwidth] = [machineRate(results), readRate(results)];
   if (profiles.length === 0 || !rate || !bandwidth) return 'Not measured.';
   const names = [...new Set(profiles.flatMap(({ profile }) => longestFirst(profile)))];
-  const lines = names.map(
-    (name) => `| ${name} | ${profiles.map(({ profile }) => partCell(profile, name)).join(' | ')} |`,
-  );
   const lengthened = profiles.flatMap(({ of }) => {
     const times = ratio(
       figure(results, of, 'selm', decodeRate),
@@ -128,7 +126,8 @@ Not tried, because the shares below bound the gain:
 
 Not possible: weights in bfloat16, because ONNX Runtime has no matrix products in bfloat16 for x86 CPUs (MatMul and Gemm, version 1.30).
 
-| ms per step (share) | ${profiles.map(({ of }) => of).join(' | ')} |
-| --- |${' ---: |'.repeat(profiles.length)}
-${lines.join('\n')}`;
+${markdownTable(
+  ['ms per step (share)', ...profiles.map(({ of }) => of)],
+  names.map((name) => [name, ...profiles.map(({ profile }) => partCell(profile, name))]),
+)}`;
 }

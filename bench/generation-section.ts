@@ -1,6 +1,7 @@
 /** The page's section on sampling with selm and with the engines that serve language models on CPUs. */
 import { GENERATION, type Case, type Side } from './cases.ts';
 import { number, percent } from './cells.ts';
+import { markdownTable } from './markdown.ts';
 import { figure, rate, rateFromStart, type Results } from './results.ts';
 
 const NAMES: Partial<Record<Side, string>> = {
@@ -23,17 +24,17 @@ export function fastestPeer(results: Results, name: string): number | undefined 
 }
 
 /** A row of rates, the highest in bold, and whose it is. */
-function rateRow(results: Results, given: Case, of: typeof rate, more = ''): string {
+function rateRow(results: Results, given: Case, of: typeof rate, more = ''): string[] {
   const rates = sides.map((side) => figure(results, given.name, side, of));
   const highest = Math.max(...rates.map((value) => value ?? 0));
   const cells = rates.map((value) => (value === highest ? `**${number(value, 0)}**` : number(value, 0)));
-  return `| ${label(given)}${more} | ${cells.join(' | ')} | ${NAMES[sides[rates.indexOf(highest)]]} |`;
+  return [label(given) + more, ...cells, NAMES[sides[rates.indexOf(highest)]]!];
 }
 
 const equalRow = (results: Results, given: Case) => {
   const { sides: measured } = results.cases.find(({ name }) => name === given.name)!;
   const cells = sides.map((side) => percent(measured[side]?.equalTokens));
-  return `| ${label(given)} | ${cells.join(' | ')} |`;
+  return [label(given), ...cells];
 };
 
 /** Why peers have no figures. */
@@ -49,22 +50,24 @@ function missingPeers(results: Results, given: Case): string[] {
 export function generationSection(results: Results): string {
   const measured = GENERATION.filter(({ name }) => results.cases.some((result) => result.name === name));
   if (measured.length === 0) return 'Not measured.';
-  const names = sides.map((side) => NAMES[side]);
+  const names = sides.map((side) => NAMES[side]!);
   const missing = measured.flatMap((given) => missingPeers(results, given));
   return `Greedy sampling from IFEval's prompts, 128 new tokens each: stop tokens are ignored, so that all sides generate the same number of
 tokens. Each side gets the tokens of all prompts in one call, after a warm-up with one prompt. Tokens per second include processing the
 prompts; the highest rate is in bold. Opening the model is excluded, and in the rows with "from start" included, together with
 the start of the process.
 
-| tokens/s | ${names.join(' | ')} | fastest |
-| --- |${names.map(() => ' ---: |').join('')} --- |
-${measured.flatMap((given) => [rateRow(results, given, rate), rateRow(results, given, rateFromStart, ', from start')]).join('\n')}
+${markdownTable(
+  ['tokens/s', ...names, 'fastest'],
+  measured.flatMap((given) => [rateRow(results, given, rate), rateRow(results, given, rateFromStart, ', from start')]),
+)}
 
 The share of tokens that are the same as transformers' in float32. With 8 bits a response differs from its first different token on.
 
-| equal tokens | ${names.join(' | ')} |
-| --- |${names.map(() => ' ---: |').join('')}
-${measured.map((given) => equalRow(results, given)).join('\n')}
+${markdownTable(
+  ['equal tokens', ...names],
+  measured.map((given) => equalRow(results, given)),
+)}
 ${missing.length > 0 ? `\nNot measured:\n\n${missing.join('\n')}\n` : ''}
 The settings of the sides:
 

@@ -122,7 +122,7 @@ export function goals(results: Results): Goal[] {
 function growth(results: Results): number | undefined {
   const sides = LENGTHS.map((n) => results.cases.find(({ name }) => name === `memory, ${n} tokens`)?.sides.selm);
   if (sides.some((side) => side?.missing !== undefined)) return Infinity;
-  const peaks = sides.map((side) => side?.runs[0]?.peakMegabytes);
+  const peaks = sides.map((side) => side?.runs[0]?.peakMebibytes);
   const steps = peaks.slice(1).map((peak, i) => ratio(peak, peaks[i]));
   const known = steps.filter((step) => step !== undefined);
   return known.length === steps.length ? Math.max(...known) : undefined;

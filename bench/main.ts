@@ -54,7 +54,7 @@ async function measureCase(given: Case, sides: Sides, folder: string, repeats = 
         const { values, ...run } = await sides.measure(given, side, file);
         measured.runs.push(given.task === 'dpo' ? { ...run, tokens: pairTokens(work) } : run);
         computed[side] ??= values;
-        say(`${given.name}: ${side} ${run.seconds.toFixed(2)} s, ${run.peakMegabytes} MiB`);
+        say(`${given.name}: ${side} ${run.seconds.toFixed(2)} s, ${run.peakMebibytes} MiB`);
       } catch (error) {
         if (!(error instanceof MeasurementFailed)) throw error;
         measured.missing = error.message;

@@ -34,7 +34,7 @@ interface Measured {
 
 /** A result with the peak memory of its process. */
 export interface Measurement extends Measured {
-  peakMegabytes: number;
+  peakMebibytes: number;
 }
 
 /** The JSON line that a process prints. `values` are its losses, log-probabilities or tokens, for comparison between sides. */
@@ -85,7 +85,7 @@ export async function measure(
   clearInterval(poll);
   if (tooLarge) throw new MeasurementFailed(`needs more than ${Math.floor(limit)} MiB of memory`);
   if (code !== 0) throw new MeasurementFailed(`ended with ${code ?? 'a signal'}: ${words.trim().split('\n').at(-1)}`);
-  return { seconds: 0, peakMegabytes: Math.round(peak), lines: out.trim().split('\n') };
+  return { seconds: 0, peakMebibytes: Math.round(peak), lines: out.trim().split('\n') };
 }
 
 /** A measurement by a script that prints one JSON line at its end. */
@@ -94,8 +94,8 @@ export async function measureScript(
   args: string[],
   options?: MeasureOptions,
 ): Promise<Measurement & Pick<Printed, 'values'>> {
-  const { lines, peakMegabytes } = await measure(command, args, options);
-  return { ...(JSON.parse(lines.at(-1)!) as Printed), peakMegabytes };
+  const { lines, peakMebibytes } = await measure(command, args, options);
+  return { ...(JSON.parse(lines.at(-1)!) as Printed), peakMebibytes };
 }
 
 /** A process and its descendants. */

@@ -3,6 +3,7 @@ import { CASES, type Case, type Side, type Task } from './cases.ts';
 import { number, percent } from './cells.ts';
 import { decodingSection } from './decoding-section.ts';
 import { generationSection } from './generation-section.ts';
+import { markdownTable } from './markdown.ts';
 import { totalSeconds, type Profile } from './profile.ts';
 import { goals, reached, type Goal } from './goals.ts';
 import {
@@ -106,7 +107,6 @@ function profileSection(results: Results): string {
   const run = results.cases.find(({ name }) => name === 'optimize, profiled')?.sides.selm?.runs[0];
   if (!run?.profile) return 'Not measured.';
   const parts = Object.entries(run.profile).sort(([, a], [, b]) => b.seconds - a.seconds);
-  const lines = parts.map(([name]) => `| ${name} | ${partCells(run.profile!, name)} |`);
   return `This is ONNX Runtime's profile of a step's operators. Profiling itself takes some time. The rates count all operations of the products:
 attention's include the weights that the backward pass recomputes, and the masked keys of a block.${productBound(results, run.profile)}
 
@@ -121,9 +121,10 @@ separately with 900 tokens and 1536 columns:
 - Micro-batches of 2,048 and 4,096 tokens instead of 1,024: a step takes 6 to 15 % longer and 1.5 times the memory. Not kept.
 - Chunks of 16 Mi logits: the output layer reaches 398 GFLOP/s, and 357 with 8 Mi. Kept.
 
-| part | ms per step | share | GFLOP/s |
-| --- | ---: | ---: | ---: |
-${lines.join('\n')}`;
+${markdownTable(
+  ['part', 'ms per step', 'share', 'GFLOP/s'],
+  parts.map(([name]) => [name, ...partCells(run.profile!, name)]),
+)}`;
 }
 
 /** The large products of a step. */
@@ -141,9 +142,13 @@ ${percent((share * total) / (total - slower))} of that rate instead of ${percent
 }
 
 /** Milliseconds, share and rate of a part of an optimize step. */
-function partCells(profile: Profile, name: string): string {
+function partCells(profile: Profile, name: string): string[] {
   const { seconds, flops } = profile[name];
-  return `${number(1000 * seconds, 0)} | ${percent(seconds / totalSeconds(profile))} | ${flops > 0 ? number(flops / seconds / 1e9, 0) : ''}`;
+  return [
+    number(1000 * seconds, 0),
+    percent(seconds / totalSeconds(profile)),
+    flops > 0 ? number(flops / seconds / 1e9, 0) : '',
+  ];
 }
 
 /** The doubled quantities, with the suffixes of the cases' names. */
@@ -166,14 +171,12 @@ function growthSection(results: Results): string {
       times('optimize', optimize, seconds),
       times('optimize', optimize, memory),
     ];
-    return `| ${what} | ${cells.join(' | ')} |`;
+    return [what, ...cells];
   });
   return `Factors by which time and peak memory grow when one quantity doubles. The baseline is 16 prompts of 60 tokens with 64 new tokens, and steps
 of four preferences with responses of 128 tokens.
 
-| doubled | sample: seconds | memory | optimize: seconds | memory |
-| --- | ---: | ---: | ---: | ---: |
-${lines.join('\n')}`;
+${markdownTable(['doubled', 'sample: seconds', 'memory', 'optimize: seconds', 'memory'], lines)}`;
 }
 
 function rows(results: Results, { name, task, sides }: Case): string[] {
@@ -186,8 +189,8 @@ const spread = (all: number[]) =>
   all.length > 1 ? ` (${number(Math.min(...all), 2)} – ${number(Math.max(...all), 2)})` : '';
 
 /** Time and memory of a step, divided by its tokens. */
-const perToken = (seconds: number, megabytes: number, tokens: number) =>
-  `${number((1000 * seconds) / tokens, 1)} ms and ${number(megabytes / tokens, 2)} MiB per token`;
+const perToken = (seconds: number, mebibytes: number, tokens: number) =>
+  `${number((1000 * seconds) / tokens, 1)} ms and ${number(mebibytes / tokens, 2)} MiB per token`;
 
 function row(results: Results, task: Task, { name, sides, agreement }: CaseResult, side: Side): string {
   const { runs = [], missing, equalTokens } = sides[side] ?? {};

@@ -46,9 +46,9 @@ export function figure(
 /** Time in seconds. */
 export const seconds = (run: Measurement) => run.seconds;
 /** Peak memory in MiB. */
-export const memory = (run: Measurement) => run.peakMegabytes;
+export const memory = (run: Measurement) => run.peakMebibytes;
 /** Peak memory in GB. */
-export const gigabytes = (run: Measurement) => (run.peakMegabytes * 2 ** 20) / 1e9;
+export const gigabytes = (run: Measurement) => (run.peakMebibytes * 2 ** 20) / 1e9;
 /** Tokens per second, including prompt processing. */
 export const rate = (run: Measurement) => run.tokens && run.tokens / run.seconds;
 /** Tokens per second from the start of the process: its start and opening the model are included. */

@@ -126,8 +126,8 @@ export async function measureLlamaCpp(
     '-tb': threads,
     '--output-format': 'jsonl',
   };
-  const { lines, peakMegabytes } = await measure(tool, Object.entries(flags).flat().map(String));
+  const { lines, peakMebibytes } = await measure(tool, Object.entries(flags).flat().map(String));
   const { t, t_tg } = JSON.parse(lines.findLast((line) => line.startsWith('{'))!) as Line;
   const tokens = rows * newTokens;
-  return { seconds: t, tokens, decodeSeconds: t_tg, decodedTokens: tokens, peakMegabytes };
+  return { seconds: t, tokens, decodeSeconds: t_tg, decodedTokens: tokens, peakMebibytes };
 }

@@ -1,9 +1,10 @@
 /** Writes the page docs/people-strategies.md. All figures, and all sentences about them, come from the results. */
 import { STRATEGIES } from '../../labelers/people/settings.ts';
+import { markdownTable } from '../markdown.ts';
 import { BETA } from '../study/methods.ts';
 import { differenceOf, meanOf, type Figure } from '../study/results.ts';
 import { failures, reading, resolution } from '../study/sentences.ts';
-import { cell, difference, fixed, percent, table } from '../study/tables.ts';
+import { cell, difference, fixed, percent, roundTable } from '../study/tables.ts';
 import { PLOTS } from './plots.ts';
 import { BASELINE, type BenchResults } from './results.ts';
 
@@ -62,23 +63,28 @@ same responses. The intervals are not corrected for multiple comparisons.
 
 Strict pass rate (%): responses that satisfy all constraints of the prompt${start}:
 
-${table(rounds, (name, round) => cell(meanOf(results, name, round, 'strictPassRate'), percent), names)}
+${roundTable(rounds, (name, round) => cell(meanOf(results, name, round, 'strictPassRate'), percent), names)}
 
 ![Difference to ${BASELINE} by round](${PLOTS.difference})
 
 Strict pass rate minus that of ${BASELINE}, in percentage points; **bold** if the interval excludes 0:
 
-${table(rounds, (name, round) => difference(differenceOf(results, name, round, 'strictPassRate', BASELINE), percent), others)}
+${roundTable(rounds, (name, round) => difference(differenceOf(results, name, round, 'strictPassRate', BASELINE), percent), others)}
 
 Preferences from ${settings.votes} votes:
 
-${table(rounds, (name, round) => cell(meanOf(results, name, round, 'preferences'), fixed(0)), names)}
+${roundTable(rounds, (name, round) => cell(meanOf(results, name, round, 'preferences'), fixed(0)), names)}
 
 After round ${settings.rounds}:
 
-| | runs | ${FIGURES.map(({ title }) => title).join(' | ')} |
-| --- | ---: | ${FIGURES.map(() => '---:').join(' | ')} |
-${names.map((name) => `| ${[name, runs.filter(({ method }) => method === name).length, ...FIGURES.map(({ figure, show }) => cell(meanOf(results, name, settings.rounds, figure), show))].join(' | ')} |`).join('\n')}
+${markdownTable(
+  ['', 'runs', ...FIGURES.map(({ title }) => title)],
+  names.map((name) => [
+    name,
+    runs.filter(({ method }) => method === name).length,
+    ...FIGURES.map(({ figure, show }) => cell(meanOf(results, name, settings.rounds, figure), show)),
+  ]),
+)}
 
 The win rate is over the start policy's responses. KL is measured from the start policy, in nats per response, along the greedy responses.
 

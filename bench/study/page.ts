@@ -1,11 +1,12 @@
 /** Writes the page docs/study.md. All figures, and all sentences about them, come from the results. */
 import { SAMPLES } from './fresh.ts';
+import { markdownTable } from '../markdown.ts';
 import { comparisonsOf, correctedDifference, measuresOf, othersOf } from './measures.ts';
 import { BASELINE, BETA, METHODS } from './methods.ts';
 import { plotOf } from './plots.ts';
 import { gainOf, isByPrompt, meanOf, meanValue, startOf, type StartFresh, type StudyResults } from './results.ts';
 import { failures, reading } from './sentences.ts';
-import { cell, difference, fixed, percent, table } from './tables.ts';
+import { cell, difference, fixed, percent, roundTable } from './tables.ts';
 import { TASKS, type Task } from './tasks.ts';
 import { unseenSections } from './unseen-section.ts';
 import { bonusVerdict, gains, taskVerdict, verdict } from './verdict.ts';
@@ -81,12 +82,9 @@ ${TASKS.map((task) =>
 const freshText = ({ samplePassRate, coverage, distinct }: StartFresh) =>
   `; of its sampled responses ${percent(samplePassRate)} % pass, coverage ${percent(coverage)} %, ${distinct.toFixed(2)} distinct`;
 
-const row = (name: string, cells: string[]) => `| ${[name, ...cells].join(' | ')} |`;
-const head = (titles: string[]) => `| | ${titles.join(' | ')} |\n| --- | ${titles.map(() => '---:').join(' | ')} |`;
-
 const gainsTable = (results: StudyResults, rounds: number[]) => `Less that of the start policy, points:
 
-${table(rounds, (name, round) => difference(gainOf(results, name, round), percent), results.methods)}
+${roundTable(rounds, (name, round) => difference(gainOf(results, name, round), percent), results.methods)}
 
 `;
 
@@ -107,9 +105,8 @@ No results yet: \`npm run study -- --task ${task.name}\`.
   const planned = methods.length * seeds;
   const covered = runs.length === planned ? `All ${planned} runs` : `${runs.length} of ${planned} runs`;
   const [{ startFresh }] = runs;
-  const countOf = (name: string) => String(runs.filter(({ method }) => method === name).length);
   return `${heading}
-${covered} (${methods.length} methods, ${seeds} seeds), ${settings.rounds} rounds of ${settings.promptsPerRound} prompts,
+${covered} (${methods.length} methods, ${seeds === 1 ? 'one seed' : `${seeds} seeds`}), ${settings.rounds} rounds of ${settings.promptsPerRound} prompts,
 ${settings.heldOut} held-out prompts, ${settings.freshPrompts} of them with ${SAMPLES} fresh responses. Numbers:
 [study-${task.name}.json](study-${task.name}.json); ${settings.engine}, ${settings.threads === 1 ? 'one thread' : `${settings.threads} threads`}
 per run, on ${machines.join(' and ')}, commit ${commits.join(', ')}. Other processors give other numbers.
@@ -124,28 +121,32 @@ ${isByPrompt(results) ? `\n![Strict pass rate by round](${plotOf(task.name, 'rou
 
 After round ${settings.rounds}, less ${BASELINE}; intervals corrected for ${comparisonsOf(results)} comparisons:
 
-${head(measures.map(({ title, unit }) => `${title.replace(', %', '')}${title === unit ? '' : `, ${unit}`}`))}
-${others
-  .map((name) =>
-    row(
-      name,
-      measures.map((measure) => difference(correctedDifference(results, name, measure), measure.show)),
-    ),
-  )
-  .join('\n')}
+${markdownTable(
+  ['', ...measures.map(({ title, unit }) => `${title.replace(', %', '')}${title === unit ? '' : `, ${unit}`}`)],
+  others.map((name) => [
+    name,
+    ...measures.map((measure) => difference(correctedDifference(results, name, measure), measure.show)),
+  ]),
+)}
 
 After round ${settings.rounds}:
 
-${head(['runs', ...measures.map(({ title }) => title)])}
-${methods.map((name) => row(name, [countOf(name), ...measures.map(({ of, show }) => cell(meanValue(results, name, of), show))])).join('\n')}
+${markdownTable(
+  ['', 'runs', ...measures.map(({ title }) => title)],
+  methods.map((name) => [
+    name,
+    runs.filter(({ method }) => method === name).length,
+    ...measures.map(({ of, show }) => cell(meanValue(results, name, of), show)),
+  ]),
+)}
 
 Strict pass rate by round, %:
 
-${table(rounds, (name, round) => cell(meanOf(results, name, round, 'strictPassRate'), percent), methods)}
+${roundTable(rounds, (name, round) => cell(meanOf(results, name, round, 'strictPassRate'), percent), methods)}
 
 ${isByPrompt(results) ? gainsTable(results, rounds) : ''}Preferences that a round trained on:
 
-${table(rounds, (name, round) => cell(meanOf(results, name, round, 'preferences'), fixed(0)), methods)}
+${roundTable(rounds, (name, round) => cell(meanOf(results, name, round, 'preferences'), fixed(0)), methods)}
 
 ${unseenSections(results)}`;
 }

@@ -1,4 +1,5 @@
 /** Parts of a page of results: tables of estimates. */
+import { markdownTable } from '../markdown.ts';
 import type { Estimate } from './statistics.ts';
 
 /** A share as percent. */
@@ -7,12 +8,11 @@ export const percent = (share: number) => (100 * share).toFixed(1);
 export const fixed = (digits: number) => (value: number) => value.toFixed(digits);
 
 /** A table with a row for each method and a column for each round. */
-export const table = (rounds: number[], show: (name: string, round: number) => string, names: readonly string[]) =>
-  [
-    `| | ${rounds.map((round) => `round ${round}`).join(' | ')} |`,
-    `| --- | ${rounds.map(() => '---:').join(' | ')} |`,
-    ...names.map((name) => `| ${[name, ...rounds.map((round) => show(name, round))].join(' | ')} |`),
-  ].join('\n');
+export const roundTable = (rounds: number[], show: (name: string, round: number) => string, names: readonly string[]) =>
+  markdownTable(
+    ['', ...rounds.map((round) => `round ${round}`)],
+    names.map((name) => [name, ...rounds.map((round) => show(name, round))]),
+  );
 
 /** An estimate with its interval. */
 export function cell(estimated: Estimate | undefined, show: (value: number) => string): string {

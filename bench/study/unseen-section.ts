@@ -1,6 +1,7 @@
 /** The part of the page about what training does not aim at. */
 import type { BenchmarkRow } from '../../evaluation/benchmarks/result.ts';
 import { mean } from '../../evaluation/statistics.ts';
+import { markdownTable } from '../markdown.ts';
 import type { StudyResults, Unseen } from './results.ts';
 import { estimateOf, less, type Estimate } from './statistics.ts';
 import { cell, difference, isClear, percent, signed } from './tables.ts';
@@ -28,15 +29,17 @@ function ifbenchSection(results: StudyResults): string {
 [IFBench](https://arxiv.org/abs/2507.02833) has ${start.length} prompts with instructions of other kinds than IFEval's, which training never sees. Its
 authors' program checks the greedy responses (loose accuracy, as they report it). ${rows.map(verdictOf).join(' ')}
 
-${table(
-  ['runs', 'IFBench, %', 'less start, points'],
-  ['start', '', cell(estimateOf([start]), percent), ''],
-  rows.map(({ name, runs, passes, gain }) => [
-    name,
-    String(runs),
-    cell(estimateOf(passes), percent),
-    difference(gain, percent),
-  ]),
+${markdownTable(
+  ['', 'runs', 'IFBench, %', 'less start, points'],
+  [
+    ['start', '', cell(estimateOf([start]), percent), ''],
+    ...rows.map(({ name, runs, passes, gain }) => [
+      name,
+      runs,
+      cell(estimateOf(passes), percent),
+      difference(gain, percent),
+    ]),
+  ],
 )}
 
 `;
@@ -57,18 +60,20 @@ function lmEvalSection(results: StudyResults): string {
 gsm8k and truthfulqa_mc2 of lm-evaluation-harness, through selm's server: the first ${QUESTIONS} questions of each, ± one standard error
 over questions.
 
-${table(
-  ['runs', ...TASKS.flatMap(({ task }) => [`${task}, %`, 'less start, points'])],
-  ['start', '', ...start.flatMap(({ value, error }) => [`${percent(value)} ± ${percent(error)}`, ''])],
-  found.methods.map(({ name, lasts }) => [
-    name,
-    String(lasts.length),
-    ...TASKS.flatMap((task, i) => {
-      const { value, error } = shareOf(lasts, task);
-      const change = signed(value - start[i].value, percent);
-      return [`${percent(value)} ± ${percent(error)}`, `${change} ± ${percent(Math.hypot(error, start[i].error))}`];
-    }),
-  ]),
+${markdownTable(
+  ['', 'runs', ...TASKS.flatMap(({ task }) => [`${task}, %`, 'less start, points'])],
+  [
+    ['start', '', ...start.flatMap(({ value, error }) => [`${percent(value)} ± ${percent(error)}`, ''])],
+    ...found.methods.map(({ name, lasts }) => [
+      name,
+      lasts.length,
+      ...TASKS.flatMap((task, i) => {
+        const { value, error } = shareOf(lasts, task);
+        const change = signed(value - start[i].value, percent);
+        return [`${percent(value)} ± ${percent(error)}`, `${change} ± ${percent(Math.hypot(error, start[i].error))}`];
+      }),
+    ]),
+  ],
 )}
 
 `;
@@ -95,8 +100,3 @@ function shareOf(policies: BenchmarkRow[][], { task, metric }: (typeof TASKS)[nu
   const rows = policies.flatMap((of) => of.filter((row) => row.task === task && row.metric === metric));
   return { value: mean(rows.map(({ value }) => value)), error: mean(rows.map(({ error }) => error!)) };
 }
-
-const table = (titles: string[], start: string[], rows: string[][]) =>
-  [['', ...titles], ['---', ...titles.map(() => '---:')], start, ...rows]
-    .map((cells) => `| ${cells.join(' | ')} |`)
-    .join('\n');

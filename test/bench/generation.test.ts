@@ -6,7 +6,7 @@ import { goals, reached } from '../../bench/goals.ts';
 import type { Results } from '../../bench/results.ts';
 
 /** 100 tokens in these seconds; the process took 10 s to start. */
-const run = (seconds: number) => ({ seconds, startSeconds: 10, tokens: 100, peakMegabytes: 1 });
+const run = (seconds: number) => ({ seconds, startSeconds: 10, tokens: 100, peakMebibytes: 1 });
 
 const resultsOf = (vllmSeconds: number): Results => ({
   machine: 'a machine',

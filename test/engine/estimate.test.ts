@@ -48,7 +48,7 @@ describe('memory', () => {
   test('of training grows with the tokens as the bench measured it', () => {
     const { cases } = JSON.parse(readFileSync(new URL('../../bench/results.json', import.meta.url), 'utf8')) as Results;
     const peak = (length: number) =>
-      cases.find(({ name }) => name === `memory, ${length} tokens`)!.sides.selm!.runs[0].peakMegabytes * 2 ** 20;
+      cases.find(({ name }) => name === `memory, ${length} tokens`)!.sides.selm!.runs[0].peakMebibytes * 2 ** 20;
     for (const [from, to] of [
       [1024, 2048],
       [2048, 4096],
