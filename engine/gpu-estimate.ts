@@ -113,17 +113,6 @@ export function diskSpace(config: ModelDimensions, { full, lora }: GpuTraining):
   return { model: 2 * all, policies: 8 * trained, checkpoints: 24 * trained };
 }
 
-/** The smallest power of two of a worker's GPUs that hold one copy of the model for vLLM. Undefined if all of them do not. */
-export function tensorParallelOf(
-  config: ModelDimensions,
-  gpus: number,
-  tokens: number,
-  gpuBytes: number,
-): number | undefined {
-  for (let size = 1; size <= gpus; size *= 2) if (fits(vllmMemory(config, size, tokens), gpuBytes)) return size;
-  return undefined;
-}
-
 /** Numbers of GPUs of one machine. */
 const MACHINES = [2, 4, 8];
 

@@ -12,7 +12,7 @@ import { cachedModel, isOnHub } from '../data/hub.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { isRemote } from '../data/source.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
-import { gpuTrainingMemory, tensorParallelOf, vllmMemory, type GpuMemory } from '../engine/gpu-estimate.ts';
+import { gpuTrainingMemory, vllmMemory, type GpuMemory } from '../engine/gpu-estimate.ts';
 import { describeSpeeds, GPU_SPEEDS, sampledPerSecond, type GpuName } from '../engine/gpu-speeds.ts';
 import { llamaDimensions, readDimensions, type ModelDimensions } from '../engine/model-files/dimensions.ts';
 import { linearLayers } from '../engine/model-files/linear-layers.ts';
@@ -20,6 +20,7 @@ import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
 import { readAdapter } from '../engine/model-files/lora.ts';
 import { knownModels } from '../engine/model-files/known.ts';
 import { fewStepsWarning, stepsPerEpoch } from '../engine/protocol/steps.ts';
+import { tensorParallelOf } from '../engine/vllm/arguments.ts';
 import type { RunConfig } from '../config/run.ts';
 import { benchmarkProblems, checkLocalPrompts } from './prompts.ts';
 
@@ -186,7 +187,8 @@ function memoryOf(
       optimize: optimizeMemory(model, optimize),
     };
   const tokens = longest + sample.maxNewTokens;
-  const shared = tensorParallelOf(model, gpus, tokens, SMALL_GPU) ?? gpus;
+  const memories = Array.from({ length: gpus }, () => SMALL_GPU);
+  const shared = tensorParallelOf(2 * parameterCount(model), model.heads, memories) ?? gpus;
   return {
     gpus,
     ...(!sample.server && { sample: vllmMemory(model, shared, tokens) }),

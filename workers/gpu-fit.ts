@@ -2,15 +2,9 @@
 import type { RunConfig } from '../config/run.ts';
 import { gigabytes } from '../engine/bytes.ts';
 import { parameterCount } from '../engine/estimate.ts';
-import {
-  fits,
-  gpuTrainingMemory,
-  tensorParallelOf,
-  totalOf,
-  vllmMemory,
-  whatWouldFit,
-} from '../engine/gpu-estimate.ts';
+import { fits, gpuTrainingMemory, totalOf, vllmMemory, whatWouldFit } from '../engine/gpu-estimate.ts';
 import { nvidiaGpus, type Gpu } from '../engine/gpus.ts';
+import { tensorParallelOf } from '../engine/vllm/arguments.ts';
 import { llamaDimensions, type ModelDimensions } from '../engine/model-files/dimensions.ts';
 import type { LlamaConfig } from '../engine/model-files/llama-config.ts';
 import { knownModels } from '../engine/model-files/known.ts';
@@ -53,12 +47,16 @@ export function unfitOn(
     return { why: `${needed}, and ${has}, of which a tenth stays free`, remedy };
   }
   const tokens = (sample.maxPromptLength ?? optimize.maxPromptLength) + sample.maxNewTokens;
-  if (sample.server || tensorParallelOf(model, gpus.length, tokens, bytes) !== undefined) return undefined;
-  const needed = gigabytes(totalOf(vllmMemory(model, gpus.length, tokens)));
-  return {
-    why: `vLLM needs an estimated ${needed} on each of ${gpuCount(gpus.length)}, and ${has}`,
-    remedy: 'raise gpus, or use a smaller model',
-  };
+  if (sample.server) return undefined;
+  const weights = 2 * parameterCount(model);
+  const memories = gpus.map(({ memory }) => memory);
+  const tensor = tensorParallelOf(weights, model.heads, memories);
+  const needed = tensor === undefined ? undefined : vllmMemory(model, tensor, tokens);
+  if (needed && fits(needed, bytes)) return undefined;
+  const what = needed
+    ? `an estimated ${gigabytes(totalOf(needed))} on each of ${gpuCount(gpus.length)}`
+    : `room for ${gigabytes(weights)} of weights on ${gpuCount(gpus.length)}, which divide the model's ${model.heads} attention heads`;
+  return { why: `vLLM needs ${what}, and ${has}`, remedy: 'raise gpus, or use a smaller model' };
 }
 
 const llama = knownModels['meta-llama/Meta-Llama-3-8B'];

@@ -16,12 +16,12 @@ import type { RunConfig } from '../config/run.ts';
 import { goOn, takeDecisions } from './decisions.ts';
 import { describeRun } from './details.ts';
 import { ARTIFACT_DAMAGED, describeFailure, INPUT_ERROR, VOTES_MISSING, type Failure } from './failure.ts';
-import { currentJournal, newJournal, startOver, statusOf, type Journal } from './journal.ts';
+import { currentJournal, currentRound, isStopping, newJournal, startOver, statusOf, type Journal } from './journal.ts';
 import { runNameOf } from './ids.ts';
 import { abandonVoting, takeVotingMessages } from './people/decisions.ts';
 import { updateAttributes } from './search-attributes.ts';
 import { BUDGET_SPENT, budgetSeconds, countFrom, Halted, isBudgetSpent, spent, usdOf } from './spending.ts';
-import { currentRound, nextStage } from './stages.ts';
+import { nextStage } from './stages.ts';
 import type { RunStatus } from './status.ts';
 
 export const runStatusQuery = defineQuery<RunStatus>('status');
@@ -71,6 +71,7 @@ export async function alignment(config: RunConfig, before: Journal = newJournal(
       enter(stage.state);
       await stage.work(current, journal);
       journal.retries = 0;
+      if (currentRound(journal) > (journal.repairing ?? Infinity)) delete journal.repairing;
       journal.gpuSeconds = spent();
     } catch (error) {
       journal.gpuSeconds = spent();
@@ -114,7 +115,7 @@ async function recover(
     startOver(journal);
     return;
   }
-  if (journal.requested === 'stop' && !journal.stoppedByGate && failure.round !== undefined) return;
+  if (isStopping(journal) && !journal.stoppedByGate && failure.round !== undefined) return;
   const { retries, backoff } = configOfRound(config, journal.changes, currentRound(journal)).onFailure;
   journal.failure = failure;
   const decided = () => journal.failure === undefined;

@@ -7,7 +7,7 @@ import type { RunConfig } from '../config/run.ts';
 import { activitiesOf } from './activities.ts';
 import { GREEDY_SEED } from './answers.ts';
 import { BENCHMARKS } from './failure.ts';
-import { roundsOf, type Journal } from './journal.ts';
+import { isStopping, roundsOf, type Journal } from './journal.ts';
 import type { RunningStep } from './place.ts';
 import { samplersOf, sampleShards } from './samplers.ts';
 import { shardsOf } from './shards.ts';
@@ -25,11 +25,12 @@ export interface DueBenchmark {
  * the policies that it has.
  */
 export function dueBenchmark(given: RunConfig, journal: Journal): DueBenchmark | undefined {
-  const { start, done, round, changes, requested, stoppedByGate } = journal;
-  if (!start || (requested === 'stop' && !stoppedByGate)) return undefined;
+  const { start, done, round, changes, repairing, stoppedByGate } = journal;
+  // After a repair, the results of benchmarks are collected again.
+  if (!start || (isStopping(journal) && !stoppedByGate && repairing === undefined)) return undefined;
   // Undefined in runs that were started by a version without benchmarks.
   const { benchmarks = [], benchmarksWhen = 'end' } = configOfRound(given, changes, round).evaluate;
-  const isEnd = round > roundsOf(given, journal) || stoppedByGate;
+  const isEnd = round > roundsOf(given, journal) || (stoppedByGate && isStopping(journal));
   const accepted = done.filter(({ result }) => result.accepted);
   const rounds = { end: isEnd ? accepted.slice(-1) : [], accepted, 'every-round': done }[benchmarksWhen];
   const policies = [

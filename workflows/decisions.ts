@@ -124,6 +124,8 @@ export function takeDecisions(name: string, config: RunConfig, journal: Journal)
     if (journal.failure?.step === 'release') journal.releaseSettled = true;
     journal.requested = 'stop';
     delete journal.stoppedByGate;
+    // A repair that fails ends, too.
+    if (journal.failure) delete journal.repairing;
     delete journal.failure;
   };
   setHandler(stopUpdate, stop, { validator: validator('stop') });
@@ -145,6 +147,10 @@ export function takeDecisions(name: string, config: RunConfig, journal: Journal)
 export function goOn(journal: Journal, { round, settings }: RetryRequest): void {
   const from = round ?? (journal.start ? journal.round : 0);
   if (settings) journal.changes.push({ from, settings });
+  if (round !== undefined && journal.requested === 'stop') {
+    delete journal.requested;
+    delete journal.stoppedByGate;
+  }
   if (journal.failure?.type === ARTIFACT_DAMAGED) startOver(journal);
   else if (round !== undefined) rewind(journal, round);
   delete journal.failure;

@@ -25,6 +25,8 @@ export interface Journal extends DecisionLog {
   start?: { answers: Answers; summary: Comparison };
   /** The next round, or the one in progress. */
   round: number;
+  /** The round at which damage was found. The rounds before it run again, with the artifacts that are there. */
+  repairing?: number;
   done: RoundOutput[];
   skipped: number[];
   /** Results of benchmarks, in the order in which they were done. */
@@ -81,6 +83,13 @@ export function currentJournal({ asked, ...journal }: EarlierJournal): Journal {
   return { ...(asked && { requested: asked }), ...journal };
 }
 
+/** The round in progress, or the next one. 0 before the start policy has been measured. */
+export const currentRound = ({ start, round }: Journal): number => (start ? round : 0);
+
+/** Whether the run stops now. During a repair a stop waits until the rounds are done again, which would otherwise be lost. */
+export const isStopping = (journal: Journal): boolean =>
+  journal.requested === 'stop' && currentRound(journal) >= (journal.repairing ?? 0);
+
 /** The number of rounds, which is lower than configured if there are not enough prompts. */
 export const roundsOf = ({ rounds }: RunConfig, { prepared }: Journal): number => prepared?.rounds.length ?? rounds;
 
@@ -94,6 +103,7 @@ export const policyOf = (journal: Journal): Address | undefined =>
 
 /** Returns to the beginning of a round. Artifacts stay in the store, so only changed steps are computed again. */
 export function rewind(journal: Journal, round: number): void {
+  delete journal.repairing;
   journal.round = round;
   journal.done = journal.done.filter(({ result }) => result.round < round);
   journal.skipped = journal.skipped.filter((skipped) => skipped < round);
@@ -102,10 +112,12 @@ export function rewind(journal: Journal, round: number): void {
 
 /** Returns to the beginning of the run. Steps then reuse their artifacts, and only damaged ones are computed again. */
 export function startOver(journal: Journal): void {
+  journal.repairing = Math.max(journal.repairing ?? 0, currentRound(journal));
   delete journal.prepared;
   delete journal.checkedBy;
   delete journal.start;
-  delete journal.benchmarks;
+  // What an operator has skipped stays skipped: rounds and benchmarks.
+  if (journal.benchmarks) journal.benchmarks = journal.benchmarks.filter(({ address }) => address === undefined);
   journal.round = 1;
   journal.done = [];
 }

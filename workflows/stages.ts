@@ -12,7 +12,7 @@ import { benchmarkOf } from '../config/benchmarks.ts';
 import { poolOf } from '../config/pools.ts';
 import type { RunConfig } from '../config/run.ts';
 import { ARTIFACT_DAMAGED, BENCHMARKS, describeFailure, type Failure } from './failure.ts';
-import { accepted, policyOf, roundsOf, type Journal } from './journal.ts';
+import { accepted, isStopping, policyOf, roundsOf, type Journal } from './journal.ts';
 import { roundWorkflowId, runNameOf } from './ids.ts';
 import { abandonVoting, lateVotesFor, votersOf } from './people/decisions.ts';
 import { guidanceOf, hasGuidance } from './people/label.ts';
@@ -32,14 +32,12 @@ interface Stage {
   work: (config: RunConfig, journal: Journal) => Promise<void>;
 }
 
-/** The round in progress, or the next one. 0 before the start policy has been measured. */
-export const currentRound = ({ start, round }: Journal): number => (start ? round : 0);
-
 /** The next stage of a run. @returns undefined at the end of the run */
 export function nextStage(config: RunConfig, journal: Journal): Stage | undefined {
   const { prepared, start, round, outputSettled, releaseSettled } = journal;
   const rounds = roundsOf(config, journal);
-  if (journal.requested !== 'stop') {
+  const isStopped = isStopping(journal);
+  if (!isStopped) {
     if (!prepared) return { state: 'preparing', place: { step: 'prepare' }, costs: false, work: prepare };
     // A scheduled run without new prompts.
     if (rounds === 0) return undefined;
@@ -47,7 +45,7 @@ export function nextStage(config: RunConfig, journal: Journal): Stage | undefine
   }
   const benchmark = dueBenchmark(config, journal);
   if (benchmark) return benchmarkStage(benchmark);
-  if (journal.requested !== 'stop' && round <= rounds) {
+  if (!isStopped && round <= rounds) {
     return { state: 'running', place: { step: 'round', round }, costs: true, work: runRound };
   }
   if (!prepared) return undefined;
@@ -179,9 +177,10 @@ async function runRound(config: RunConfig, journal: Journal): Promise<void> {
     spend(secondsOfFailure(error));
     throw error;
   });
-  await Promise.race([result, condition(() => journal.requested !== undefined)]);
+  const isHalted = () => journal.requested === 'pause' || isStopping(journal);
+  await Promise.race([result, condition(isHalted)]);
   // The round may have ended meanwhile. In that case there is nothing to signal.
-  if (journal.requested) await child.signal(haltSignal).catch(() => {});
+  if (isHalted()) await child.signal(haltSignal).catch(() => {});
   const output = await result;
   spend(output.seconds);
   if ('halted' in output) return;

@@ -10,7 +10,7 @@ import { openModelWeights } from './weights.ts';
 /** What memory and time depend on. */
 export interface ModelDimensions extends Pick<
   LlamaConfig,
-  'vocabSize' | 'layers' | 'hiddenSize' | 'intermediateSize' | 'kvHeads' | 'headDim'
+  'vocabSize' | 'layers' | 'hiddenSize' | 'intermediateSize' | 'heads' | 'kvHeads' | 'headDim'
 > {
   /** Shapes of all tensors, by name. */
   shapes: Map<string, number[]>;
@@ -51,6 +51,7 @@ export function readDimensions(folder: string): ModelDimensions {
     layers: raw.num_hidden_layers,
     hiddenSize: raw.hidden_size,
     intermediateSize: raw.intermediate_size ?? USUAL_EXPANSION * raw.hidden_size,
+    heads: raw.num_attention_heads,
     kvHeads: raw.num_key_value_heads ?? raw.num_attention_heads,
     headDim: raw.head_dim ?? Math.ceil(raw.hidden_size / raw.num_attention_heads),
     shapes: new Map([...openModelWeights(folder)].map(([name, { shape }]) => [name, shape])),

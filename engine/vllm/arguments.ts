@@ -110,22 +110,29 @@ export function loraRankFor(rank: number): number {
 }
 
 /**
- * As many copies of the model as possible, each on as few GPUs as leave room for its cache.
+ * The number of GPUs for one copy of the model: as few as leave room for its cache. Undefined if the model does not fit on all of them.
  * @param weights bytes of the model's weights
  * @param heads attention heads, which are divided among the GPUs of a copy
  * @param memories bytes of each GPU. At least one
- * @throws InputError when the model does not fit
  */
-export function parallelismFor(weights: number, heads: number, memories: number[]): Parallelism {
+export function tensorParallelOf(weights: number, heads: number, memories: number[]): number | undefined {
   const smallest = Math.min(...memories);
   const sizes = Array.from({ length: memories.length }, (_, i) => 2 ** i).filter(
     (size) => size <= memories.length && heads % size === 0,
   );
   const fits = (share: number) => sizes.find((size) => weights / size <= share * smallest);
-  const tensor = fits(GOOD_SHARE) ?? fits(LARGEST_SHARE);
+  return fits(GOOD_SHARE) ?? fits(LARGEST_SHARE);
+}
+
+/**
+ * As many copies of the model as possible. Parameters as those of `tensorParallelOf`.
+ * @throws InputError when the model does not fit
+ */
+export function parallelismFor(weights: number, heads: number, memories: number[]): Parallelism {
+  const tensor = tensorParallelOf(weights, heads, memories);
   if (tensor === undefined) {
     throw new InputError(
-      `The model's weights (${gigabytes(weights)}) do not fit on ${memories.length} GPUs of ${gigabytes(smallest)}: ` +
+      `The model's weights (${gigabytes(weights)}) do not fit on ${memories.length} GPUs of ${gigabytes(Math.min(...memories))}: ` +
         'use more GPUs (gpus), or GPUs with more memory.',
     );
   }

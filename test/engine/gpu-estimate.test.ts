@@ -1,13 +1,6 @@
 /** Memory of GPUs against arithmetic by hand for Mistral-7B. */
 import { describe, expect, test } from 'vitest';
-import {
-  fits,
-  gpuTrainingMemory,
-  tensorParallelOf,
-  totalOf,
-  vllmMemory,
-  whatWouldFit,
-} from '../../engine/gpu-estimate.ts';
+import { fits, gpuTrainingMemory, totalOf, vllmMemory, whatWouldFit } from '../../engine/gpu-estimate.ts';
 import { llamaDimensions } from '../../engine/model-files/dimensions.ts';
 import { knownModels } from '../../engine/model-files/known.ts';
 import { trainingSchema } from '../../engine/protocol/settings.ts';
@@ -49,10 +42,9 @@ describe('Mistral-7B', () => {
     expect(memory.gathered).toBe(2 * (2 * LAYER + OUTSIDE));
   });
 
-  test('vLLM: the weights in bfloat16 on one GPU, 128 KiB of cache a token; on small GPUs it takes two', () => {
+  test('vLLM: the weights in bfloat16 on one GPU, 128 KiB of cache a token', () => {
     const { weights, 'key-value cache': cache } = vllmMemory(mistral, 1, 1024);
     expect([weights, cache]).toEqual([2 * N, 1024 * 131_072]);
-    expect([H100, 16e9, 1e9].map((bytes) => tensorParallelOf(mistral, 8, 1024, bytes))).toEqual([1, 2, undefined]);
   });
 
   test('what would fit: fewer tokens and recomputation, more GPUs, or LoRA; each of them does fit', () => {

@@ -1,6 +1,9 @@
 /** What a control worker publishes of the demand, on a real server. The activities are stand-ins. */
 import { noopMetricMeter } from '@temporalio/common';
 import { expect, it } from 'vitest';
+import { spentFailure } from '../../activities/spent.ts';
+import { TrainingDiverged } from '../../engine/protocol/errors.ts';
+import { retryRun } from '../../workers/decisions.ts';
 import { readProgress } from '../../workers/progress.ts';
 import { startRun } from '../../workers/runs.ts';
 import { publishDemand } from '../../workers/telemetry/demand.ts';
@@ -93,4 +96,27 @@ it('counts the activities of each pool, not those of the control queue, and runs
       Metrics: [{ Name: 'Demand', Unit: 'Count' }],
     },
   ]);
+});
+
+it('a run that waits for its automatic retry is not one that waits for a decision', async () => {
+  const standIns = new StandIns();
+  standIns.before.prefer = (times) => {
+    throw times === 1
+      ? spentFailure(new TrainingDiverged('Training diverged at step 1.'), { seconds: 1 })
+      : badInput('bad');
+  };
+  const { latest, warnings, stop } = watch();
+  const { client } = server.environment;
+  await withWorkers(server, standIns, async () => {
+    const config = testConfig({ name: 'retried', onFailure: { retries: 1, backoff: 3600 } });
+    const { handle } = await startRun(client, config);
+    await expect.poll(async () => (await readProgress(client, handle)).status.failure?.retryAt).toBeDefined();
+    delete latest['ParkedRuns test'];
+    await expect.poll(() => latest['ParkedRuns test']).toBe(0);
+    await retryRun(client, config.name);
+    await expect.poll(() => latest['ParkedRuns test']).toBe(1);
+    await handle.terminate();
+  });
+  stop();
+  expect(warnings).toEqual([]);
 });

@@ -78,19 +78,22 @@ const diverged = () => spentFailure(new TrainingDiverged('Training diverged at s
 
 const noPreference = () => badInput('None of the 8 prompts got a preference.');
 
-/** A run whose first round samples until `release` is called. */
-function sampling() {
+/** A run in which the activity's n-th call lasts until `release` is called. */
+function held(activity: 'sample' | 'optimize', call: number) {
   const standIns = new StandIns();
   let [release, reached] = [() => {}, () => {}];
-  const held = new Promise<void>((resolve) => (release = resolve));
+  const released = new Promise<void>((resolve) => (release = resolve));
   const underWay = new Promise<void>((resolve) => (reached = resolve));
-  standIns.before.sample = (times) => {
-    if (times !== 2) return;
+  standIns.before[activity] = (times) => {
+    if (times !== call) return;
     reached();
-    return held;
+    return released;
   };
   return { standIns, underWay, release };
 }
+
+/** A run whose first round samples until `release` is called. */
+const sampling = () => held('sample', 2);
 
 const damaged = () => new ArtifactDamaged('0123456789abcdef', 'adapter.safetensors was changed');
 
@@ -215,6 +218,21 @@ describe('a round that fails', () => {
       ]);
       expect(second.policy).toBe(results[0].policy);
       expect(standIns.callsOf('prepare')).toHaveLength(1);
+    });
+  });
+
+  test('can be redone after its gate has stopped the run, which then goes on', async () => {
+    const standIns = new StandIns();
+    standIns.before.optimize = (times) => void (standIns.unchanged = times === 1);
+    standIns.before.benchmark = (times) => {
+      if (times === 2) throw badInput('lm-eval is not installed.');
+    };
+    const evaluate = { benchmarks: ['ifeval'], benchmarksWhen: 'every-round', gate: { onFail: 'stop' } };
+    await withRun(standIns, { evaluate }, async (run, { name }) => {
+      await until(run, 'parked');
+      await retryRun(server.environment.client, name, { round: 1, settings: { 'optimize.learningRate': 1e-4 } });
+      const { state, results } = await run.result();
+      expect([state, results.map(({ accepted }) => accepted)]).toEqual(['done', [true, true]]);
     });
   });
 
@@ -562,6 +580,73 @@ describe('a damaged artifact', () => {
       expect(standIns.callsOf('prepare')).toHaveLength(2);
       // Two calls until the second round failed, then two calls for both rounds.
       expect(standIns.callsOf('optimize')).toHaveLength(4);
+    });
+  });
+
+  test('that is found after a stop costs no round', async () => {
+    const { standIns, underWay, release } = held('optimize', 2);
+    standIns.before.publish = (times) => {
+      if (times === 1) throw damaged();
+    };
+    await withRun(standIns, { output: '/policy' }, async (run, { name }) => {
+      await underWay;
+      await decide(server.environment.client, name, stopUpdate);
+      release();
+      const { state, repairs, results, version } = await run.result();
+      expect([state, repairs.length, results.length, version]).toEqual(['stopped', 1, 1, 1]);
+      expect(standIns.callsOf('publish').at(-1)).toMatchObject({ policy: results[0].policy });
+    });
+  });
+
+  test('that is found by the step in which a stop is requested costs no round', async () => {
+    const { standIns, underWay, release } = held('optimize', 2);
+    const wait = standIns.before.optimize!;
+    standIns.before.optimize = async (times, input) => {
+      await wait(times, input);
+      if (times === 2) throw damaged();
+    };
+    await withRun(standIns, {}, async (run, { name }) => {
+      await underWay;
+      await decide(server.environment.client, name, stopUpdate);
+      release();
+      const { state, results } = await run.result();
+      expect([state, results.length, standIns.callsOf('optimize').length]).toEqual(['stopped', 1, 3]);
+    });
+  });
+
+  test('that is found after the gate has stopped the run costs neither rounds nor benchmarks', async () => {
+    const standIns = new StandIns();
+    standIns.before.optimize = (times) => void (standIns.unchanged = times % 2 === 0);
+    standIns.before.release = (times) => {
+      if (times === 1) throw damaged();
+    };
+    const evaluate = { benchmarks: ['ifeval'], gate: { onFail: 'stop' } };
+    await withRun(standIns, { rounds: 3, evaluate }, async (run) => {
+      const { state, results, benchmarks, version } = await run.result();
+      expect([state, results.map(({ accepted }) => accepted), version]).toEqual(['stopped', [true, false], 1]);
+      expect(benchmarks!.map(({ round }) => round)).toEqual([0, 1]);
+    });
+  });
+
+  test('leaves skipped what an operator has skipped', async () => {
+    const standIns = new StandIns();
+    standIns.before.benchmark = (times) => {
+      if (times === 1) throw badInput('lm-eval is not installed.');
+    };
+    standIns.before.optimize = (times) => {
+      if (times === 2) throw damaged();
+    };
+    await withRun(standIns, { evaluate: { benchmarks: ['ifeval'] } }, async (run, { name }) => {
+      await until(run, 'parked');
+      await decide(server.environment.client, name, skipUpdate);
+      const { state, benchmarks } = await run.result();
+      expect([state, benchmarks!.map(({ round, address }) => [round, address === undefined])]).toEqual([
+        'done',
+        [
+          [0, true],
+          [2, false],
+        ],
+      ]);
     });
   });
 

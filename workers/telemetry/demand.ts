@@ -5,6 +5,7 @@ import { modelActivities } from '../../activities/index.ts';
 import { POOLS, type PoolName } from '../../config/pools.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import { CONTROL_QUEUE, MODEL_QUEUES } from '../../workflows/queues.ts';
+import { waitsForDecision } from '../../report/failure.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import type { Metrics } from './metrics.ts';
 
@@ -16,6 +17,7 @@ const CAPACITIES = ['spot', 'on-demand'];
 interface Demand {
   /** Number of engine activities of a pool that wait for a worker, wait for a retry, or run. */
   demand: Record<PoolName, number>;
+  /** Runs that wait for an operator's decision, and not for an automatic retry. */
   parkedRuns: number;
   /** Runs that ended as failed in the last FAILED_SINCE_MINUTES. */
   failedRuns: number;
@@ -53,7 +55,7 @@ async function observeDemand(client: Client, version?: WorkerDeploymentVersion):
     const status = await client
       .withDeadline(Date.now() + ANSWER_SECONDS * 1000, () => handle.query<RunStatus, []>(runStatusQuery))
       .catch(() => undefined);
-    if (status?.state === 'parked') parkedRuns++;
+    if (status?.state === 'parked' && waitsForDecision(status)) parkedRuns++;
   }
   const since = new Date(now - FAILED_SINCE_MINUTES * 60_000).toISOString();
   const failed = `WorkflowType = 'alignment' AND ExecutionStatus = 'Failed' AND CloseTime > '${since}'`;
