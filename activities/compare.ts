@@ -89,8 +89,8 @@ async function compareFiles(file: string, paths: readonly [string, string], star
 const rowsOf = (file: Buffer): unknown[] =>
   file
     .toString()
-    .trimEnd()
     .split('\n')
+    .filter((line) => line !== '')
     .map((line) => JSON.parse(line) as unknown);
 
 /** @param path of the values, such as `logps.jsonl.3.chosen` */

@@ -23,7 +23,13 @@ export class LossCurve {
    * @param from the step at which this attempt goes on
    */
   constructor(before: LossPoint[] = [], from = 0) {
-    this.#points = before.filter(([step]) => step <= from).map(([step, loss]) => ({ step, sum: loss, count: 1 }));
+    this.#points = before
+      .filter(([step]) => step <= from)
+      .map(([step, loss], i) => {
+        const count = step - (before[i - 1]?.[0] ?? 0);
+        return { step, sum: loss * count, count };
+      });
+    this.#stride = Math.max(1, ...this.#points.map(({ count }) => count));
   }
 
   add(step: number, loss: number): void {

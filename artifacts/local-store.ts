@@ -24,6 +24,7 @@ import {
   stepKey,
   type Address,
   type Manifest,
+  type ManifestFile,
   type Recipe,
   type StepKey,
 } from './manifest.ts';
@@ -191,23 +192,30 @@ export class LocalStore implements ArtifactStore {
   async open(address: Address): Promise<string> {
     const folder = this.folderOf(address);
     const { files } = await this.manifest(address);
-    for (const { path, size, sha256 } of files) {
-      const file = join(folder, path);
-      const found = await unlessAbsent(stat(file));
-      if (!found) throw new ArtifactDamaged(address, `${path} is missing`, true);
-      if (found.size !== size) throw new ArtifactDamaged(address, `${path} has ${found.size} of ${size} bytes`);
-      const seen = `${file} ${size} ${found.mtimeMs}`;
-      if (this.intact.has(seen)) continue;
-      const hash = await unlessAbsent(hashFile(file));
-      if (hash !== sha256)
-        throw new ArtifactDamaged(
-          address,
-          `${path} ${hash === undefined ? 'is missing' : 'was changed'}`,
-          hash === undefined,
-        );
-      this.intact.add(seen);
+    for (const file of files) {
+      const damage = await this.damageOf(folder, file);
+      if (damage) throw new ArtifactDamaged(address, damage.what, damage.missing);
     }
     return folder;
+  }
+
+  /** What differs between a file in a folder and the one that was stored. Hashes a file once, unless it changes. */
+  async damageOf(
+    folder: string,
+    { path, size, sha256 }: ManifestFile,
+  ): Promise<{ what: string; missing: boolean } | undefined> {
+    const file = join(folder, path);
+    const missing = { what: `${path} is missing`, missing: true };
+    const found = await unlessAbsent(stat(file));
+    if (!found) return missing;
+    if (found.size !== size) return { what: `${path} has ${found.size} of ${size} bytes`, missing: false };
+    const seen = `${file} ${size} ${found.mtimeMs}`;
+    if (this.intact.has(seen)) return undefined;
+    const hash = await unlessAbsent(hashFile(file));
+    if (hash === undefined) return missing;
+    if (hash !== sha256) return { what: `${path} was changed`, missing: false };
+    this.intact.add(seen);
+    return undefined;
   }
 
   /** All files are there. */

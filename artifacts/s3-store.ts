@@ -1,12 +1,11 @@
 /** Artifacts in an S3 bucket, read through a cache in a local folder. */
 import { randomUUID } from 'node:crypto';
-import { rename, rm, stat, writeFile } from 'node:fs/promises';
+import { rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { inTurns } from '../data/in-turns.ts';
 import { markUsed } from '../data/in-use.ts';
 import { ArtifactDamaged, StoreFailed, unlessDamaged } from './errors.ts';
 import { evict } from './eviction.ts';
-import { unlessAbsent } from './files.ts';
 import { hashFile } from './hash.ts';
 import { LocalStore, MANIFEST } from './local-store.ts';
 import {
@@ -149,11 +148,13 @@ export class S3Store implements ArtifactStore {
     if (files.every(({ path }) => needed(path)) || (await unlessDamaged(this.cache.open(address))))
       return this.open(address);
     const folder = this.cache.partOf(address);
-    for (const { path, size, sha256 } of files.filter((file) => needed(file.path))) {
-      const file = join(folder, path);
-      if ((await unlessAbsent(stat(file)))?.size === size) continue;
-      await this.fetchFile(address, { path, size, sha256 }, file);
-    }
+    const wanted = files.filter(({ path }) => needed(path));
+    const absent: ManifestFile[] = [];
+    for (const file of wanted) if (await this.cache.damageOf(folder, file)) absent.push(file);
+    // What is there must not be evicted to make room for the rest.
+    if (absent.length < wanted.length) await markUsed(folder);
+    if (absent.length > 0) await this.evict(totalBytes(absent));
+    for (const file of absent) await this.fetchFile(address, file, join(folder, file.path));
     await markUsed(folder);
     return folder;
   }

@@ -49,7 +49,10 @@ export function evaluateCommand(): Command {
   command.requiredOption('--prompts <file|id>', 'Held-out prompts: a JSON Lines or Parquet file, or a hub data set.');
   addLabeler(command)
     .addOption(
-      new Option('--against-adapter <folder>', 'Compare with this adapter of the same model.').conflicts('againstBase'),
+      new Option(
+        '--against-adapter <folder|name>',
+        'Compare with this adapter of the same model: a folder, or a policy NAME@version.',
+      ).conflicts('againstBase'),
     )
     .option('--against-base', 'Compare with the model without an adapter.')
     .addOption(
@@ -70,7 +73,7 @@ export function evaluateCommand(): Command {
     if (flags.againstBase && policy.adapter === undefined) {
       throw new InputError('--against-base compares an adapter with its model: give --adapter.');
     }
-    const other = otherPolicy(policy, flags);
+    const other = await otherPolicy(policy, flags);
     if (klSamples > 0 && !other) {
       throw new InputError(
         '--kl-samples measures the KL divergence from another policy: give --against-adapter or --against-base.',
@@ -126,11 +129,11 @@ async function answersTo(prompts: PromptRecord[], file: string): Promise<Answere
   });
 }
 
-function otherPolicy(policy: Policy, { againstAdapter, againstBase }: Flags): Policy | undefined {
-  const base = { ...policy };
-  delete base.adapter;
-  if (againstAdapter !== undefined) return { ...base, adapter: againstAdapter };
-  return againstBase ? base : undefined;
+async function otherPolicy(policy: Policy, flags: Flags): Promise<Policy | undefined> {
+  if (flags.againstAdapter !== undefined) return policyOf({ ...flags, adapter: flags.againstAdapter });
+  if (!flags.againstBase) return undefined;
+  const { adapter: _, ...base } = policy;
+  return base;
 }
 
 function describeComparison({ prompts, unjudged, meanScore, strictPassRate, against }: Comparison): string {

@@ -50,6 +50,7 @@ test.each([
     /logps\.jsonl\.0\.chosen is -151\.6 instead of -151\.5/,
   ],
   ['one that differs by 5 of 80', ROWS.replace('-80', '-85'), 2.91, /0\.rejected is -85/],
+  ['none of the rows', '', Infinity, /number of rows/],
   ['a row less', ROWS.split('\n')[0], Infinity, /number of rows/],
   ['a number that is none', ROWS.replace('-3', 'null'), Infinity, /1\.rejected is null instead of -3/],
   ['another field', ROWS.replace('"rejected":-3', '"other":-3'), Infinity, /other fields/],

@@ -41,6 +41,13 @@ test('an attempt that resumes keeps the part before its checkpoint', () => {
   expect(curve.points).toHaveLength(7);
 });
 
+test('an attempt that resumes a long one has means of as many steps as before', () => {
+  const whole = curveOf(1000, (step) => step).points;
+  const resumed = new LossCurve(curveOf(640, (step) => step).points, 640);
+  for (let step = 641; step <= 1000; step++) resumed.add(step, step);
+  expect(resumed.points.map(([step]) => step)).toEqual(whole.map(([step]) => step));
+});
+
 test('a step that is reported again counts once', () => {
   const curve = curveOf(4, (step) => step);
   curve.add(3, 100);

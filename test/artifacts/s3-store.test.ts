@@ -116,6 +116,9 @@ describe('an artifact', () => {
     const opened = await other.openFiles(address, (path) => path === 'hello.txt');
     expect(readdirSync(opened)).toEqual(['hello.txt']);
     expect(await other.openFiles(address, (path) => path === 'hello.txt')).toBe(opened);
+    writeFileSync(join(opened, 'hello.txt'), 'jello');
+    const again = await machine('b').openFiles(address, (path) => path === 'hello.txt');
+    expect(readFileSync(join(again, 'hello.txt'), 'utf8')).toBe('hello');
     await expectWhole(other, address);
     writeFileSync(stored('objects', address, 'hello.txt'), 'jello');
     const damaged = machine('c').openFiles(address, (path) => path === 'hello.txt');
