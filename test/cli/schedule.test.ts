@@ -132,7 +132,7 @@ it('with new ones it goes on from the last policy, with them alone, measured on 
   expect(await done('policies')).toMatch(/nightly@1.*\n.*nightly@2.* 1 of 1 /);
 });
 
-const evaluate = (policy: string) => [
+const evaluate = (policy: string, ...against: string[]) => [
   'evaluate',
   '--model',
   join(folder, 'model'),
@@ -147,6 +147,7 @@ const evaluate = (policy: string) => [
   '--out',
   join(folder, `${policy}.json`),
   '--json',
+  ...against,
 ];
 
 it('policies are taken by name wherever an adapter is', async () => {
@@ -156,7 +157,12 @@ it('policies are taken by name wherever an adapter is', async () => {
   };
   const latest = await numbersOf('nightly@latest');
   expect(latest).toEqual(await numbersOf('nightly@2'));
-  expect(latest).not.toEqual(await numbersOf('nightly@1'));
+  const first = await numbersOf('nightly@1');
+  expect(latest).not.toEqual(first);
+  const { against } = summaryOf<{ against: { opponent: { meanScore: number } } }>(
+    await selm(evaluate('nightly@2', '--against-adapter', 'nightly@1'), env),
+  );
+  expect(against.opponent.meanScore).toBe(first['meanScore']);
   expect(await refusal(...evaluate('nightly@3'))).toBe(
     'selm: There is no policy "nightly@3": selm policies lists what there is.',
   );
