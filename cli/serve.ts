@@ -9,7 +9,7 @@ import { endpoint } from '../openai/server/app.ts';
 import { Models } from '../openai/server/models.ts';
 import { ENDING_SECONDS, hostsOf, listen, listenFlags } from './listen.ts';
 import type { GivenFlags } from './settings.ts';
-import { addPolicy, policyOf, type PolicyFlags } from './step.ts';
+import { addPolicy, chatTemplateOf, policyOf, type PolicyFlags } from './step.ts';
 import { startEngine } from '../engine/backends.ts';
 
 const addressFlags = listenFlags(8000, 'Without --api-key there is no authentication.');
@@ -30,7 +30,10 @@ export function serveCommand(): Command {
   return addressFlags
     .addTo(command)
     .option('--name <name>', 'Name of the model for clients. Default: the value of --model.')
-    .option('--adapters <folder...>', 'Let clients load and unload LoRA adapters from these folders, as with vLLM.')
+    .option(
+      '--adapters <folder...>',
+      'Let clients load and unload LoRA adapters from these folders, as with vLLM. Their own chat templates apply.',
+    )
     .addOption(
       new Option('--api-key <key...>', 'API keys; each request must have one of them (Authorization: Bearer KEY).').env(
         'SELM_API_KEY',
@@ -44,7 +47,8 @@ export function serveCommand(): Command {
       const access = { hosts: hostsOf(at.host), apiKeys: apiKeysOf(flags) };
       const copies = folders.length > 0 ? await mkdtemp(join(tmpdir(), 'selm-adapters-')) : undefined;
       try {
-        const adapters = copies === undefined ? undefined : { folders, copies };
+        const chatTemplate = chatTemplateOf(flags);
+        const adapters = copies === undefined ? undefined : { folders, copies, ...(chatTemplate && { chatTemplate }) };
         const app = endpoint(new Models(flags.name ?? flags.model, await policyOf(flags), engine, adapters), access);
         await listen(app, at, (address) => console.log(`Serving at ${address}/v1`));
       } finally {

@@ -60,7 +60,8 @@ export async function policyOf(flags: PolicyFlags): Promise<Policy> {
   };
 }
 
-function chatTemplateOf({ chatTemplate, chatTemplateArguments }: PolicyFlags): ChatTemplateSettings | undefined {
+/** The chat template that the flags give. @throws InputError when it cannot be read */
+export function chatTemplateOf({ chatTemplate, chatTemplateArguments }: PolicyFlags): ChatTemplateSettings | undefined {
   if (chatTemplate === undefined && chatTemplateArguments === undefined) return undefined;
   return {
     ...(chatTemplate !== undefined && { template: readChatTemplate(chatTemplate) }),

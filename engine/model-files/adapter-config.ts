@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
-import { compilePattern } from '../../data/patterns.ts';
 import { TimeLimitReached, withinTime } from '../../data/time-limit.ts';
 import { readJson } from './json-file.ts';
 import { isNamed } from './linear-layers.ts';
+import { fullmatchPattern } from './python-pattern.ts';
 
 export const ADAPTER_CONFIG = 'adapter_config.json';
 export const ADAPTER_WEIGHTS = 'adapter_model.safetensors';
@@ -139,7 +139,7 @@ const patternMatcher =
   (file: string): Matcher =>
   (source, name) => {
     try {
-      const pattern = compilePattern(`^(?:${source.replaceAll('(?P<', '(?<')})$`);
+      const pattern = fullmatchPattern(source);
       return withinTime(() => pattern.test(name));
     } catch (error) {
       const why = error instanceof TimeLimitReached ? error.message : 'cannot be read';

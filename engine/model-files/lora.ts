@@ -84,6 +84,12 @@ export function readAdapter(folder: string, layers: LinearLayers): Adapter {
   }
   const unused = [...tensors.keys()].find((name) => !used.has(name));
   if (unused !== undefined) {
+    if (/\.(lm_head|embed_tokens)\./.test(unused)) {
+      throw new InputError(
+        `${folder} has a matrix "${unused}": LoRA on embeddings and the output layer is not supported; ` +
+          'merge the adapter into its model with PEFT.',
+      );
+    }
     throw new InputError(
       `${folder} has a matrix "${unused}", which its ${ADAPTER_CONFIG} or the model does not have: ` +
         "give the adapter's own model and configuration, or merge the adapter into its model with PEFT.",

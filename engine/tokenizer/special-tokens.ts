@@ -48,6 +48,34 @@ export function configuredTokens({ folder, json, config }: Files): ConfiguredTok
   return combined(byId, named);
 }
 
+/**
+ * Checks that a model's tokenizer has the tokens of an adapter's folder, in which TRL saves the tokenizer of the training. A token for
+ * padding is in no text.
+ * @throws InputError that names the tokens which it lacks
+ */
+export function checkAdapterTokens(adapter: string, idOf: (token: string) => number | undefined): void {
+  const configFile = join(adapter, 'tokenizer_config.json');
+  const config = findJson(configFile) ?? {};
+  const tokens = [
+    ...addedTokensOf({ added_tokens: [], ...findJson(join(adapter, 'tokenizer.json')) }),
+    ...[...listedTokens(configFile, config['added_tokens_decoder'] ?? {})].map(([id, token]) => ({ ...token, id })),
+  ];
+  const padding = namedTokens(configFile, config).names.get('pad_token');
+  const lacking = tokens.filter(
+    ({ id, content }) => idOf(content) !== id && content !== (padding && contentOf(padding)),
+  );
+  if (lacking.length === 0) return;
+  const names = [...new Set(lacking.map(({ content }) => JSON.stringify(content)))];
+  throw new InputError(
+    `${adapter} was trained with a tokenizer that has tokens which the model's lacks (${shortened(names)}): ` +
+      'merge the adapter into its model with PEFT, and save its tokenizer with it.',
+  );
+}
+
+const SHOWN = 5;
+const shortened = (names: string[]): string =>
+  names.length > SHOWN ? `${names.slice(0, SHOWN).join(', ')}, … (${names.length})` : names.join(', ');
+
 interface NamedTokens {
   names: Map<string, Named>;
   /** Special tokens without a name. */

@@ -21,6 +21,9 @@ const CHAT_TEMPLATE = 'chat_template.jinja';
 /** The template of prompts with tools. */
 const TOOL_TEMPLATE = `${ADDITIONAL_TEMPLATES}/tool_use.jinja`;
 
+/** The files with templates of an adapter's folder, beside tokenizer_config.json. */
+export const TEMPLATE_FILES = [CHAT_TEMPLATE, TOOL_TEMPLATE, 'chat_template.json'];
+
 const fieldSchema = z.union([z.string(), z.array(z.object({ name: z.string(), template: z.string() }))]).nullish();
 
 /**

@@ -9,7 +9,7 @@ import { ChatTemplate, commonPrefix } from './chat-template.ts';
 import { readModelConfig } from '../model-files/config.ts';
 import { Tokenizer } from './exact-tokenizer.ts';
 import { findJson, reasonOf } from '../model-files/json-file.ts';
-import { configuredTokens } from './special-tokens.ts';
+import { checkAdapterTokens, configuredTokens } from './special-tokens.ts';
 import { readTemplates } from './template-files.ts';
 import { checkResponse, ignoredBy, type Ignored } from './unwritten.ts';
 import { vocabularyCheck } from './vocabulary.ts';
@@ -140,11 +140,13 @@ function openExactly(files: TokenizerJson): Pick<TokenizerFiles, 'tokenizer' | '
 /**
  * The tokenizer of a model folder.
  * @param settings replace the folder's chat template, or are arguments to it
+ * @param adapter the folder of an adapter of the model, whose tokenizer must have no other tokens
  * @throws InputError when a file is missing, damaged or unsupported
  */
-export function loadTokenizer(folder: string, settings?: ChatTemplateSettings): ModelTokenizer {
+export function loadTokenizer(folder: string, settings?: ChatTemplateSettings, adapter?: string): ModelTokenizer {
   const { eosIds: configured, vocabSize } = readModelConfig(folder);
   const { tokenizer, special, chat } = openTokenizer(folder, settings, configured);
+  if (adapter !== undefined) checkAdapterTokens(adapter, (token) => tokenizer.tokenToId(token));
   const known = vocabularyCheck(folder, tokenizer, vocabSize);
   const encode = (text: string) => known(tokenizer.encode(text, { addSpecialTokens: false }).ids);
   const idOf = (token: string | undefined) => (token === undefined ? undefined : tokenizer.tokenToId(token));

@@ -1,4 +1,6 @@
 /** A policy's files, opened without a backend: to check them, and to turn texts into tokens. */
+import { join } from 'node:path';
+import { exists } from '../../data/file-errors.ts';
 import type { Policy } from '../protocol/jobs.ts';
 import { loadTokenizer, type ModelTokenizer } from '../tokenizer/tokenizer.ts';
 import { layersOf } from '../model-files/linear-layers.ts';
@@ -33,10 +35,13 @@ function openPolicyAs<Model extends ModelFolder>(
   { model: folder, adapter, chatTemplate }: Policy,
 ): PolicyFiles<Model> {
   const model = open(folder);
-  let tokenizer: ModelTokenizer | undefined;
+  let opened: ModelTokenizer | undefined;
+  const tokenizer = () => (opened ??= loadTokenizer(folder, chatTemplate, adapter));
+  // An adapter's own tokenizer is compared with that of its model.
+  if (adapter !== undefined && [adapter, folder].every((of) => exists(join(of, 'tokenizer.json')))) tokenizer();
   return {
     model,
-    tokenizer: () => (tokenizer ??= loadTokenizer(folder, chatTemplate)),
+    tokenizer,
     ...(adapter && { adapter: readAdapter(adapter, layersOf(model)) }),
   };
 }

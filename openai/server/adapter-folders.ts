@@ -1,12 +1,16 @@
 /** Restricts the adapters that clients can load to folders that the operator allows. */
 import { copyFile, mkdir, realpath } from 'node:fs/promises';
-import { join, relative, resolve, sep } from 'node:path';
-import { readFailure } from '../../data/file-errors.ts';
+import { dirname, join, relative, resolve, sep } from 'node:path';
+import { exists, readFailure } from '../../data/file-errors.ts';
 import { ADAPTER_CONFIG, ADAPTER_WEIGHTS } from '../../engine/model-files/adapter-config.ts';
+import { TEMPLATE_FILES } from '../../engine/tokenizer/template-files.ts';
 import { Refused } from './refused.ts';
 
+/** They are not in every adapter's folder. */
+const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', ...TEMPLATE_FILES];
+
 /**
- * Copies only an adapter's files. Symbolic links to files outside the allowed folders are not followed.
+ * Copies only an adapter's files, its chat template and its tokenizer among them. Symbolic links to files outside the allowed folders are not followed.
  * @param path the adapter's folder, inside one of the folders `allowed`
  * @param to the folder to create
  * @throws Refused when the adapter is outside the allowed folders, whether or not `path` exists
@@ -16,11 +20,13 @@ export async function copyAdapter(path: string, allowed: string[], to: string): 
   const folders = (await Promise.all(allowed.map(async (folder) => [resolve(folder), await realpath(folder)]))).flat();
   check(resolve(path), path, folders);
   await mkdir(to);
-  for (const name of [ADAPTER_CONFIG, ADAPTER_WEIGHTS]) {
+  for (const name of [ADAPTER_CONFIG, ADAPTER_WEIGHTS, ...TOKENIZER_FILES]) {
+    if (TOKENIZER_FILES.includes(name) && !exists(join(path, name))) continue;
     const file = await realpath(join(path, name)).catch((error: unknown) => {
       throw readFailure(join(path, name), error, 'give a PEFT adapter folder');
     });
     check(file, path, folders);
+    await mkdir(dirname(join(to, name)), { recursive: true });
     await copyFile(file, join(to, name));
   }
 }

@@ -2,7 +2,8 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
-import type { Engine, Policy } from '../../engine/protocol/jobs.ts';
+import type { ChatTemplateSettings, Engine, Policy } from '../../engine/protocol/jobs.ts';
+import { withTemplateOf } from '../../engine/tokenizer/template-files.ts';
 import { ALREADY_LOADED, type LoadRequest } from '../schema/adapters.ts';
 import type { ModelCard } from '../schema/models.ts';
 import { copyAdapter } from './adapter-folders.ts';
@@ -22,6 +23,8 @@ interface AdapterSettings {
   folders: string[];
   /** Folder for the copies of loaded adapters. */
   copies: string;
+  /** Replaces their own chat templates. */
+  chatTemplate?: ChatTemplateSettings;
 }
 
 /** The models of an endpoint by name. */
@@ -59,13 +62,16 @@ export class Models {
    * @throws InputError when the adapter is missing, damaged or does not fit the model
    */
   async load({ lora_name: name, lora_path: path }: LoadRequest): Promise<void> {
-    const { folders, copies } = this.adapterSettings();
+    const { folders, copies, chatTemplate: given } = this.adapterSettings();
     this.checkFree(name);
     const copy = join(copies, String(this.loads++));
     try {
       await copyAdapter(path, folders, copy);
       this.checkFree(name);
-      const responder = new Responder({ ...this.policy, adapter: copy }, this.engine);
+      const chatTemplate = withTemplateOf(copy, given) ?? this.policy.chatTemplate;
+      const { model } = this.policy;
+      const policy = { model, adapter: copy, ...(chatTemplate && { chatTemplate }) };
+      const responder = new Responder(policy, this.engine);
       this.served.set(name, { card: { ...this.cardOf(name), root: path, parent: this.name }, responder, copy });
     } catch (error) {
       await rm(copy, { recursive: true, force: true });

@@ -65,6 +65,14 @@ describe('an adapter has the log-probabilities that PEFT gives it:', () => {
     expect(readAdapter(written, layers).matrices).toEqual(read.matrices);
   });
 
+  test.each([
+    ['rank-by-regex', { alpha_pattern: { '\\A.*down_proj\\Z': 5 } }],
+    ['excluded-by-regex', { exclude_modules: '\\Amodel\\.layers\\.2{,1}\\.[^\\W\\]]*.*\\Z' }],
+    ['excluded-by-regex', { exclude_modules: '(?P<name>model)\\.layers\\.2\\.(?:(?P=name))?.*' }],
+  ])('%s, whose pattern Python and JavaScript read differently: %j', async (name, changes) => {
+    expect(await logp({ model, adapter: changed(changes, () => {}, name) })).toBeCloseTo(expected.loaded[name], 3);
+  });
+
   test('merged into its model, every layer by its own scale', async () => {
     const target = join(folder, 'merged');
     const read = readAdapter(fixture('adapters/loaded/eva'), layers);

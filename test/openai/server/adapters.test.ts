@@ -1,10 +1,11 @@
 /** `selm serve --adapters`: clients load and unload adapters, and get the token ids of responses. */
-import { cpSync, rmSync } from 'node:fs';
+import { cpSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Policy } from '../../../engine/protocol/jobs.ts';
 import { samplingSchema } from '../../../engine/protocol/settings.ts';
+import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { otherAdapter, tinyAdapter, tinyModel } from '../../tiny-model.ts';
 import { startServe, type Serving } from './serve.ts';
@@ -87,6 +88,15 @@ describe('completions', () => {
 const load = (lora_name: string, lora_path: string) => server.ask('/load_lora_adapter', { lora_name, lora_path });
 const unload = (lora_name: string) => server.ask('/unload_lora_adapter', { lora_name });
 
+/** A copy of the adapter with other files. */
+const withFiles = (name: string, files: Record<string, object | string>) => {
+  const target = join(folder, name);
+  cpSync(tinyAdapter, target, { recursive: true });
+  for (const [file, content] of Object.entries(files))
+    writeFileSync(join(target, file), typeof content === 'string' ? content : JSON.stringify(content));
+  return target;
+};
+
 describe('an adapter', () => {
   test('answers by its name once it is loaded, as it was then, until it is unloaded', async () => {
     expect(await load('tuned', adapter)).toEqual({
@@ -127,6 +137,38 @@ describe('an adapter', () => {
     });
     expect((await unload('tiny')).status).toBe(400);
     expect((await server.models()).map(({ id }) => id)).toEqual(['tiny']);
+  });
+
+  test('answers conversations by its own chat template', async () => {
+    const template = "{{ messages[-1]['content'] + messages[-1]['content'] }}";
+    const own = withFiles('with-template', { 'chat_template.jinja': template });
+    expect((await load('templated', own)).status).toBe(200);
+    const messages = [{ role: 'user', content: 'ab' }];
+    const tokensOf = async (model: string) => {
+      const { text } = await server.ask('/chat/completions', { model, messages, max_tokens: 1 });
+      return (JSON.parse(text) as { usage: { prompt_tokens: number } }).usage.prompt_tokens;
+    };
+    const written = loadTokenizer(model, { template }).encodePrompt(messages);
+    expect(await tokensOf('templated')).toBe(written.length);
+    expect(await tokensOf('tiny')).toBe(loadTokenizer(model).encodePrompt(messages).length);
+    expect(written.length).not.toBe(loadTokenizer(model).encodePrompt(messages).length);
+    expect((await unload('templated')).status).toBe(200);
+  });
+
+  test('whose tokenizer has other tokens than its model is refused; a token for padding is none', async () => {
+    const token = { special: true, single_word: false, lstrip: false, rstrip: false, normalized: false };
+    const added_tokens = [{ ...token, id: 1000, content: '<|turn|>' }];
+    const other = withFiles('other-tokens', { 'tokenizer.json': { added_tokens } });
+    const { status, text } = await load('other-tokens', other);
+    expect([status, text]).toEqual([400, expect.stringContaining('has tokens which the model')]);
+    expect(text).toContain('<|turn|>');
+    expect(text).toContain(other);
+    const padded = withFiles('padded', {
+      'tokenizer.json': { added_tokens },
+      'tokenizer_config.json': { pad_token: '<|turn|>' },
+    });
+    expect((await load('padded', padded)).status).toBe(200);
+    expect((await unload('padded')).status).toBe(200);
   });
 
   test('is taken only where the endpoint was started so', async () => {
