@@ -9,6 +9,7 @@ import { patched } from '@temporalio/workflow';
 import { activitiesOf } from './activities.ts';
 import type { RunConfig } from '../config/run.ts';
 import type { RunningStep } from './place.ts';
+import { GREEDY, heldOutSampling } from './round-plan.ts';
 import { samplersOf, sampleShards } from './samplers.ts';
 import { runShards, shardsOf } from './shards.ts';
 
@@ -29,9 +30,6 @@ export interface MeasuredAnswers extends Answers {
   sampled?: Address[];
 }
 
-// Greedy decoding uses no random numbers. With one seed for all runs, they share the start policy's responses.
-export const GREEDY_SEED = 0;
-
 /** Samples greedy responses of a policy to the held-out prompts. */
 export async function answerHeldOut(
   step: RunningStep,
@@ -39,8 +37,7 @@ export async function answerHeldOut(
   policy: Address,
   heldOut: PromptSet,
 ): Promise<Answers> {
-  const decoding = { samplesPerPrompt: 1, temperature: 0, seed: GREEDY_SEED };
-  return { policy, responses: await sampleHeldOut(step, config, policy, heldOut, decoding) };
+  return { policy, responses: await sampleHeldOut(step, config, policy, heldOut, GREEDY) };
 }
 
 /** Like answerHeldOut(), and also samples the responses for the KL estimate. */
@@ -66,13 +63,12 @@ function sampleHeldOut(
   heldOut: PromptSet,
   { seed, ...decoding }: Pick<SamplingSettings, 'samplesPerPrompt' | 'temperature'> & { seed: number },
 ): Promise<Address[]> {
-  const { maxNewTokens, batchSize, shardSize } = config.evaluate;
-  const settings = { ...decoding, topP: 1, topK: 0, maxNewTokens, batchSize, weights: 'f32' as const };
+  const settings = heldOutSampling(config.evaluate, decoding);
   const shared = { prompts: heldOut.address, settings, seed, threads: config.threads };
   const { server, ...samplers } = samplersOf(config);
   // Runs that an earlier version started go on with responses of the engine.
   const input = { ...shared, ...samplers, ...(server && patched('held-out-by-server') && { server }) };
-  return sampleShards(step, input, policy, shardsOf(heldOut.count, shardSize));
+  return sampleShards(step, input, policy, shardsOf(heldOut.count, config.evaluate.shardSize));
 }
 
 /** Measures scores and lengths of a policy's responses, without a comparison. */

@@ -5,10 +5,10 @@ import { configOfRound } from '../config/changes.ts';
 import { poolOf } from '../config/pools.ts';
 import type { RunConfig } from '../config/run.ts';
 import { activitiesOf } from './activities.ts';
-import { GREEDY_SEED } from './answers.ts';
 import { BENCHMARKS } from './failure.ts';
 import { isStopping, roundsOf, type Journal } from './journal.ts';
 import type { RunningStep } from './place.ts';
+import { GREEDY } from './round-plan.ts';
 import { samplersOf, sampleShards } from './samplers.ts';
 import { shardsOf } from './shards.ts';
 import type { MeasuredBenchmark } from './status.ts';
@@ -92,7 +92,7 @@ function sampleSet(
   const shared = {
     prompts: address,
     settings: { samplesPerPrompt: 1, topP: 1, topK: 0, batchSize, weights: 'f32' as const, ...settings },
-    seed: settings.temperature === 0 ? GREEDY_SEED : config.seed,
+    seed: settings.temperature === 0 ? GREEDY.seed : config.seed,
     threads: config.threads,
     ...samplersOf(config),
   };

@@ -1,7 +1,6 @@
 /** The workflow of a round, one SELM iteration: sample, label, reference, optimize, evaluate. */
 import type { Address } from '../artifacts/manifest.ts';
 import type { PromptSet } from '../activities/prepare.ts';
-import { needsOf } from '../engine/protocol/objectives.ts';
 import { heldOutLabeler, labelerSettings } from '../labelers/needs.ts';
 import {
   answerMeasured,
@@ -18,6 +17,7 @@ import type { RunningStep } from './place.ts';
 import { labelByPeople, peopleActivities, type LateVotes, type Voted } from './people/label.ts';
 import { tellRun } from './people/progress.ts';
 import { takeVoting } from './people/voting.ts';
+import { learningRateOf, lengthLimits, needsStartResponses, referenceShards, roundSeed } from './round-plan.ts';
 import { resultOf } from './round-result.ts';
 import { runSteps } from './round-steps.ts';
 import { samplersOf, sampleShards, thenUnload } from './samplers.ts';
@@ -54,9 +54,6 @@ export interface RoundOutput extends Spent {
   voted?: Voted;
 }
 
-/** The seed of a round. Different rounds of a run, and runs with adjacent seeds, get different seeds. */
-export const roundSeed = (seed: number, round: number) => seed * 1000 + round;
-
 /** A round that ended early, because an operator requested it or the budget is spent. */
 export interface HaltedRound extends Spent {
   halted: true;
@@ -73,50 +70,79 @@ export async function round(input: RoundInput): Promise<RoundOutput | HaltedRoun
   }
 }
 
-async function runRound({
-  config,
-  round,
-  prompts,
-  heldOut,
-  start,
-  previous,
-  late = [],
-  earlierVoters,
-  closeVoting,
-}: RoundInput): Promise<Omit<RoundOutput, 'seconds'>> {
-  const { step, show, isHalting } = runSteps(round, poolOf(config), () => voting.status());
+/** What the steps of a round have in common. */
+interface RoundContext extends RoundInput, ReturnType<typeof runSteps> {
+  voting: ReturnType<typeof takeVoting>;
+  seed: number;
+  compute: Pick<RunConfig, 'threads' | 'backend' | 'device' | 'gpus'>;
+}
+
+async function runRound(input: RoundInput): Promise<Omit<RoundOutput, 'seconds'>> {
+  const { config, round, earlierVoters, previous } = input;
+  const steps = runSteps(round, poolOf(config), () => voting.status());
   const tell = tellRun();
   const voting = takeVoting(round, () => {
-    show();
+    steps.show();
     tell(voting.status());
   });
-  const seed = roundSeed(config.seed, round);
-  const { policy } = previous;
   const { threads, backend, device, gpus } = config;
-  const compute = { threads, backend, device, gpus };
+  const seed = roundSeed(config.seed, round);
+  const context: RoundContext = { ...input, ...steps, voting, seed, compute: { threads, backend, device, gpus } };
+  const sampled = await sampleStep(context);
+  const labeled = await labelStep(context, sampled);
+  const reference = await referenceStep(context, labeled);
+  const training = {
+    policy: previous.policy,
+    preferences: labeled.address,
+    reference,
+    learningRate: learningRateOf(config.optimize, round),
+  };
+  const optimized = await optimizeStep(context, training);
+  const evaluated = await evaluateStep(context, optimized.address);
+  const { learningRate } = training;
+  return {
+    answers: evaluated.answers,
+    ...(labeled.voted && { voted: labeled.voted }),
+    result: resultOf({ config, round, earlierVoters, learningRate, labeled, optimized, evaluated }),
+  };
+}
 
+/** The policy's responses by shard, and if the objective needs them the start policy's. */
+interface Sampled {
+  responses: Address[];
+  references?: Address[];
+}
+
+function sampleStep({ config, prompts, previous, start, seed, compute, step }: RoundContext): Promise<Sampled> {
   const { shardSize, server: _server, backend: _sampler, vllm: _vllm, ...settings } = config.sample;
   const shards = shardsOf(prompts.count, shardSize);
-  const shared = { prompts: prompts.address, seed, threads, ...samplersOf(config) };
+  const shared = { prompts: prompts.address, seed, threads: compute.threads, ...samplersOf(config) };
   const sampleFrom = (running: RunningStep, source: Address, samplesPerPrompt: number) =>
     sampleShards(running, { ...shared, settings: { ...settings, samplesPerPrompt } }, source, shards);
-  // In the first round no further samples are needed: the reference policy is the start policy.
-  const fromStart = needsOf(config.optimize.objective).referenceResponse === 'start' && policy !== start.policy;
-  const { responses, references } = await step('sample', (fromStart ? 2 : 1) * shards.length, async (running) => ({
-    responses: await sampleFrom(running, policy, settings.samplesPerPrompt),
+  const fromStart = needsStartResponses(config, previous.policy, start.policy);
+  return step('sample', (fromStart ? 2 : 1) * shards.length, async (running) => ({
+    responses: await sampleFrom(running, previous.policy, settings.samplesPerPrompt),
     ...(fromStart && { references: await sampleFrom(running, start.policy, 1) }),
   }));
+}
 
+/** Labels the responses, by a labeler, by people, or by both, and derives the preferences. */
+function labelStep(
+  { config, previous, start, late = [], closeVoting, seed, compute, step, voting, isHalting }: RoundContext,
+  { responses, references }: Sampled,
+) {
   const { label } = config;
   const { truncated } = label;
   const labeler = labelerSettings(label);
   const labeling = labeler && { label: labeler, ...compute, ...(truncated === 'drop' && { truncated }) };
   const asking = label.by === 'people' && { label, late };
-  const activities = (labeling ? shards.length : 0) + (asking ? peopleActivities(asking, shards.length) : 0) + 1;
-  const labeled = await step('label', activities, async (running) => {
+  const shards = responses.length;
+  const activities = (labeling ? shards : 0) + (asking ? peopleActivities(asking, shards) : 0) + 1;
+  return step('label', activities, async (running) => {
     const sampled = responses.map((shard) => ({ responses: shard }));
     const scored = labeling && (await runShards(running, 'label', labeling, sampled));
-    const source = { responses, references, policy, start: start.policy, beta: config.optimize.objective.beta };
+    const { beta } = config.optimize.objective;
+    const source = { responses, references, policy: previous.policy, start: start.policy, beta };
     const asked = { voting, isHalting, closeVoting };
     const made = asking
       ? await labelByPeople(running, asked, {
@@ -133,62 +159,60 @@ async function runRound({
     running.tick(result.reused);
     return { ...result, ...('voted' in made && { voted: made.voted }) };
   });
+}
 
-  const { learningRate, objective, checkpointSeconds, ...training } = config.optimize;
-  const preferenceShards = !needsOf(objective).referencePolicy ? [] : shardsOf(labeled.summary.preferences, shardSize);
-  const reference = await step('reference', preferenceShards.length, (running) => {
-    const limits = { maxLength: training.maxLength, maxPromptLength: training.maxPromptLength };
+type Labeled = Awaited<ReturnType<typeof labelStep>>;
+
+/** Log-probabilities of the preferences under the reference policy, by shard. */
+function referenceStep(
+  { config, previous, compute, step }: RoundContext,
+  { address: preferences, summary }: Labeled,
+): Promise<Address[]> {
+  const { policy } = previous;
+  const shards = referenceShards(config, summary.preferences);
+  return step('reference', shards.length, (running) => {
     // Undefined in runs that were started by a version without this setting.
     const server = config.sample.server?.logprobs ? config.sample.server : undefined;
-    const input = { policy, preferences: labeled.address, limits, ...compute, ...(server && { server }) };
-    return thenUnload(running, policy, server, () => runShards(running, 'reference', input, preferenceShards));
+    const limits = lengthLimits(config.optimize);
+    const input = { policy, preferences, limits, ...compute, ...(server && { server }) };
+    return thenUnload(running, policy, server, () => runShards(running, 'reference', input, shards));
   });
+}
 
-  const rates = [learningRate].flat();
-  const rate = rates[Math.min(round, rates.length) - 1];
-  const optimized = await step('optimize', 1, async (running) => {
+function optimizeStep(
+  { config, seed, compute, step }: RoundContext,
+  { learningRate, ...given }: { policy: Address; preferences: Address; reference: Address[]; learningRate: number },
+) {
+  const { objective, checkpointSeconds, ...settings } = config.optimize;
+  return step('optimize', 1, async (running) => {
+    const training = { ...settings, learningRate };
     const result = await activitiesOf(running.place)
       .model(running.pool)
-      .optimize({
-        policy,
-        preferences: labeled.address,
-        reference,
-        objective,
-        training: { ...training, learningRate: rate },
-        seed,
-        ...compute,
-        checkpointSeconds,
-      });
+      .optimize({ ...given, objective, training, seed, ...compute, checkpointSeconds });
     running.tick(result.reused);
     return result;
   });
+}
 
-  const heldOutShards = shardsOf(heldOut.count, config.evaluate.shardSize).length;
+/** Compares the trained policy with the policy that the run started from, and with that of this round. */
+function evaluateStep({ config, heldOut, start, previous, seed, step }: RoundContext, policy: Address) {
+  const shards = shardsOf(heldOut.count, config.evaluate.shardSize).length;
   const { secondJudge } = config.evaluate;
   const own = { ...config, label: heldOutLabeler(config) };
   const second = secondJudge && { ...config, label: secondJudge };
-  const evaluated = await step(
-    'evaluate',
-    measuringActivities(config, heldOutShards) +
-      2 * comparisonActivities(own, heldOutShards) +
-      (second ? 2 * comparisonActivities(second, heldOutShards) : 0),
-    async (running) => {
-      const { sampled, ...answers } = await answerMeasured(running, config, optimized.address, heldOut, seed);
-      const compare = (by: Labeling, opponent: Answers) =>
-        compareAnswers(running, by, { ...answers, sampled }, opponent);
-      const againstStart = await compare(own, start);
-      const againstPrevious = await compare(own, previous);
-      if (!second) return { answers, againstStart, overPrevious: againstPrevious.summary };
-      const secondStart = await compare(second, start);
-      const secondPrevious = await compare(second, previous);
-      const bySecond = { evaluation: secondStart.summary, overPrevious: secondPrevious.summary };
-      return { answers, againstStart, overPrevious: againstPrevious.summary, bySecond };
-    },
-  );
-
-  return {
-    answers: evaluated.answers,
-    ...(labeled.voted && { voted: labeled.voted }),
-    result: resultOf({ config, round, earlierVoters, learningRate: rate, labeled, optimized, evaluated }),
-  };
+  const activities =
+    measuringActivities(config, shards) +
+    2 * comparisonActivities(own, shards) +
+    (second ? 2 * comparisonActivities(second, shards) : 0);
+  return step('evaluate', activities, async (running) => {
+    const { sampled, ...answers } = await answerMeasured(running, config, policy, heldOut, seed);
+    const compare = (by: Labeling, opponent: Answers) => compareAnswers(running, by, { ...answers, sampled }, opponent);
+    const againstStart = await compare(own, start);
+    const againstPrevious = await compare(own, previous);
+    if (!second) return { answers, againstStart, overPrevious: againstPrevious.summary };
+    const secondStart = await compare(second, start);
+    const secondPrevious = await compare(second, previous);
+    const bySecond = { evaluation: secondStart.summary, overPrevious: secondPrevious.summary };
+    return { answers, againstStart, overPrevious: againstPrevious.summary, bySecond };
+  });
 }

@@ -16,6 +16,7 @@ import { referenceLogpsSchema, type PreferenceRecord } from '../../data/records.
 import { needsOf } from '../../engine/protocol/objectives.ts';
 import type { ObjectiveSettings } from '../../engine/protocol/settings.ts';
 import { mean } from '../../evaluation/statistics.ts';
+import { heldOutSampling } from '../../workflows/round-plan.ts';
 import { shardsOf } from '../../workflows/shards.ts';
 import type { Fresh, StartFresh } from './results.ts';
 import { inOrder, labelByConfig } from './rounds.ts';
@@ -70,18 +71,9 @@ async function answer(
   { config, heldOut, prompts }: FreshInput,
   policy: Address,
 ): Promise<Answered> {
-  const { maxNewTokens, batchSize, shardSize } = config.evaluate;
-  const settings = {
-    samplesPerPrompt: SAMPLES,
-    temperature: 1,
-    topP: 1,
-    topK: 0,
-    maxNewTokens,
-    batchSize,
-    weights: 'f32' as const,
-  };
-  const { threads } = config;
-  const shards = shardsOf(Math.min(prompts, heldOut.count), shardSize);
+  const { evaluate, threads } = config;
+  const settings = heldOutSampling(evaluate, { samplesPerPrompt: SAMPLES, temperature: 1 });
+  const shards = shardsOf(Math.min(prompts, heldOut.count), evaluate.shardSize);
   const responses = await inOrder(shards, (shard) =>
     sample(context, { policy, prompts: heldOut.address, ...shard, settings, seed: SEED, threads }, {}),
   );

@@ -17,12 +17,17 @@ import type { Address } from '../../artifacts/manifest.ts';
 import { InputError } from '../../data/errors.ts';
 import { heldOutLabeler } from '../../labelers/needs.ts';
 import type { LabelStats } from '../../labelers/preferences.ts';
-import { GREEDY_SEED } from '../../workflows/answers.ts';
 import type { RunConfig } from '../../config/run.ts';
-import { needsOf } from '../../engine/protocol/objectives.ts';
-import { roundSeed } from '../../workflows/round.ts';
+import {
+  GREEDY,
+  heldOutSampling,
+  learningRateOf,
+  lengthLimits,
+  needsStartResponses,
+  referenceShards,
+  roundSeed,
+} from '../../workflows/round-plan.ts';
 import { shardsOf } from '../../workflows/shards.ts';
-import type { LengthLimits } from '../../engine/protocol/settings.ts';
 
 /** Results of a round. */
 export interface Round {
@@ -124,25 +129,24 @@ export async function runRounds(
     const { shardSize, ...settings } = config.sample;
     const drawn = { settings, shardSize, seed: roundSeed(seed, round) };
     const responses = await answer(policy, set, drawn);
-    const { objective, learningRate, checkpointSeconds, ...training } = config.optimize;
-    const fromStart = needsOf(objective).referenceResponse === 'start' && policy !== prepared.policy;
+    const { objective, checkpointSeconds, ...training } = config.optimize;
     const references =
-      fromStart && (await answer(prepared.policy, set, { ...drawn, settings: { ...settings, samplesPerPrompt: 1 } }));
+      needsStartResponses(config, policy, prepared.policy) &&
+      (await answer(prepared.policy, set, { ...drawn, settings: { ...settings, samplesPerPrompt: 1 } }));
     const labels = await labelRound({ responses, policy, start: prepared.policy, seed: drawn.seed });
     const preferred = await prefer(
       context,
       { labels, truncated: config.label.truncated, ...(references && { references }) },
       {},
     );
-    const rates = [learningRate].flat();
     const optimized = await optimize(
       context,
       {
         policy,
         preferences: preferred.address,
-        reference: await referenceLogps(preferred, training),
+        reference: await referenceLogps(preferred),
         objective,
-        training: { ...training, learningRate: rates[Math.min(round, rates.length) - 1] },
+        training: { ...training, learningRate: learningRateOf(config.optimize, round) },
         seed: drawn.seed,
         threads,
         checkpointSeconds,
@@ -155,13 +159,12 @@ export async function runRounds(
     return { round, label: preferred.summary, evaluation, heldOutLabels: measured.labels };
   }
 
-  async function referenceLogps(
-    { address: preferences, summary }: Awaited<ReturnType<typeof prefer>>,
-    { maxLength, maxPromptLength }: LengthLimits,
-  ): Promise<Address[]> {
-    if (!needsOf(config.optimize.objective).referencePolicy) return [];
-    const limits = { maxLength, maxPromptLength };
-    return inOrder(shardsOf(summary.preferences, config.sample.shardSize), (shard) =>
+  async function referenceLogps({
+    address: preferences,
+    summary,
+  }: Awaited<ReturnType<typeof prefer>>): Promise<Address[]> {
+    const limits = lengthLimits(config.optimize);
+    return inOrder(referenceShards(config, summary.preferences), (shard) =>
       reference(context, { policy, preferences, ...shard, limits, threads }, {}),
     );
   }
@@ -200,21 +203,13 @@ export async function runRounds(
 /** Samples a policy's greedy responses. @returns one artifact per shard */
 export function answerGreedily(
   context: StepContext,
-  { evaluate: { maxNewTokens, batchSize, shardSize }, threads }: RunConfig,
+  { evaluate, threads }: RunConfig,
   policy: Address,
   { address, count }: PromptSet,
 ): Promise<Address[]> {
-  const settings = {
-    samplesPerPrompt: 1,
-    temperature: 0,
-    topP: 1,
-    topK: 0,
-    maxNewTokens,
-    batchSize,
-    weights: 'f32' as const,
-  };
-  return inOrder(shardsOf(count, shardSize), (shard) =>
-    sample(context, { policy, prompts: address, ...shard, settings, seed: GREEDY_SEED, threads }, {}),
+  const settings = heldOutSampling(evaluate, GREEDY);
+  return inOrder(shardsOf(count, evaluate.shardSize), (shard) =>
+    sample(context, { policy, prompts: address, ...shard, settings, seed: GREEDY.seed, threads }, {}),
   );
 }
 

@@ -4,7 +4,7 @@ import { hashValue } from '../../artifacts/hash.ts';
 import { startRun } from '../../workers/runs.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
 import { roundWorkflowId } from '../../workflows/ids.ts';
-import { roundSeed } from '../../workflows/round.ts';
+import { roundSeed } from '../../workflows/round-plan.ts';
 import { roundStatusQuery } from '../../workflows/round-steps.ts';
 import { answer, openedVoting } from '../voters.ts';
 import { timeSkippingServer } from './server.ts';
