@@ -1,6 +1,6 @@
 /** Artifacts in a local folder. */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { inTurns } from '../data/in-turns.ts';
 import { ArtifactDamaged } from './errors.ts';
@@ -15,6 +15,7 @@ import {
   whileTouched,
   writeDurably,
 } from './files.ts';
+import { folderTexts } from './folder-texts.ts';
 import { hashFile } from './hash.ts';
 import {
   addressOf,
@@ -28,9 +29,10 @@ import {
   type Recipe,
   type StepKey,
 } from './manifest.ts';
-import { addressOfVersion, checkName, versionOf } from './names.ts';
-import { isServerId, serverOf, serverText } from './servers.ts';
+import { listNames, publishName, resolveName } from './name-index.ts';
+import { addServer, listServers } from './servers.ts';
 import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
+import type { Texts } from './texts.ts';
 
 export const MANIFEST = 'manifest.json';
 
@@ -46,12 +48,14 @@ export const MANIFEST = 'manifest.json';
  */
 export class LocalStore implements ArtifactStore {
   private readonly root: string;
+  private readonly texts: Texts;
   private readonly warn: (message: string) => void;
   /** Files with a correct hash, by path, size and modification time: an unchanged file is hashed once. */
   private readonly intact = new Set<string>();
 
   constructor(root: string, warn: (message: string) => void = (message) => console.warn(message)) {
     this.root = root;
+    this.texts = folderTexts(root);
     this.warn = warn;
   }
 
@@ -223,73 +227,24 @@ export class LocalStore implements ArtifactStore {
     return this.open(address);
   }
 
-  async publishName(name: string, address: Address): Promise<number> {
-    const folder = join(this.root, 'names', checkName(name));
-    await mkdir(folder, { recursive: true });
-    for (;;) {
-      const last = (await this.versionsOf(name)).at(-1) ?? 0;
-      if (last > 0 && (await this.readVersion(name, last)) === address) return last;
-      const temporary = join(this.root, 'names', `.${randomUUID()}`);
-      await writeDurably(temporary, address);
-      // Unlike rename(), link() does not replace a version that another process has just published.
-      const published = await link(temporary, join(folder, String(last + 1))).then(
-        () => true,
-        (error: NodeJS.ErrnoException) => {
-          if (error.code !== 'EEXIST') throw error;
-          return false;
-        },
-      );
-      await rm(temporary);
-      if (published) return last + 1;
-    }
+  publishName(name: string, address: Address): Promise<number> {
+    return publishName(this.texts, name, address);
   }
 
-  private async versionsOf(name: string): Promise<number[]> {
-    const entries = (await unlessAbsent(readdir(join(this.root, 'names', name)))) ?? [];
-    return entries.flatMap((entry) => versionOf(entry) ?? []).sort((a, b) => a - b);
+  resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
+    return resolveName(this.texts, name, version);
   }
 
-  private readVersion(name: string, version: number): Promise<string | undefined> {
-    return unlessAbsent(readFile(join(this.root, 'names', name, String(version)), 'utf8'));
+  listNames(): Promise<NamedVersion[]> {
+    return listNames(this.texts);
   }
 
-  async resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
-    checkName(name);
-    const number = version === 'latest' ? (await this.versionsOf(name)).at(-1) : version;
-    return number === undefined ? undefined : this.addressAt(name, number);
+  addServer(server: StoreServer): Promise<void> {
+    return addServer(this.texts, server);
   }
 
-  private async addressAt(name: string, version: number): Promise<Address | undefined> {
-    return addressOfVersion(`${this.root}/names/${name}/${version}`, await this.readVersion(name, version));
-  }
-
-  async listNames(): Promise<NamedVersion[]> {
-    const entries = (await unlessAbsent(readdir(join(this.root, 'names'), { withFileTypes: true }))) ?? [];
-    // Including names of earlier versions of selm that are no longer allowed.
-    const names = entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
-    const byName = await inTurns(names.sort(), async (name) =>
-      (await this.versionsOf(name)).map((version) => ({ name, version })),
-    );
-    const versions = await inTurns(byName.flat(), async ({ name, version }) => {
-      const address = await this.addressAt(name, version);
-      return address === undefined ? [] : [{ name, version, address }];
-    });
-    return versions.flat();
-  }
-
-  async addServer(server: StoreServer): Promise<void> {
-    const folder = join(this.root, 'servers');
-    await mkdir(folder, { recursive: true });
-    const temporary = join(folder, `.${randomUUID()}`);
-    await writeDurably(temporary, serverText(server));
-    await rename(temporary, join(folder, server.id));
-  }
-
-  async listServers(): Promise<StoreServer[]> {
-    const entries = (await unlessAbsent(readdir(join(this.root, 'servers')))) ?? [];
-    return inTurns(entries.filter(isServerId).sort(), async (id) =>
-      serverOf(id, await unlessAbsent(readFile(join(this.root, 'servers', id), 'utf8'))),
-    );
+  listServers(): Promise<StoreServer[]> {
+    return listServers(this.texts);
   }
 
   async list(): Promise<StoredArtifact[]> {

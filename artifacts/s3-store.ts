@@ -19,13 +19,15 @@ import {
   type Recipe,
   type StepKey,
 } from './manifest.ts';
-import { addressOfVersion, checkName, versionOf } from './names.ts';
+import { listNames, publishName, resolveName } from './name-index.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { S3Checkpoints } from './s3-checkpoints.ts';
 import { indexOf, manifestOf, objectOf } from './s3-keys.ts';
 import { S3Models } from './s3-models.ts';
-import { isServerId, serverOf, serverText } from './servers.ts';
+import { bucketTexts } from './s3-texts.ts';
+import { addServer, listServers } from './servers.ts';
 import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
+import type { Texts } from './texts.ts';
 
 interface CacheOptions {
   folder: string;
@@ -41,6 +43,7 @@ interface CacheOptions {
 export class S3Store implements ArtifactStore {
   readonly models: S3Models;
   private readonly bucket: Bucket;
+  private readonly texts: Texts;
   private readonly cache: LocalStore;
   private readonly checkpoints: S3Checkpoints;
   private readonly limitBytes: number;
@@ -52,6 +55,7 @@ export class S3Store implements ArtifactStore {
     warn: (message: string) => void = (message) => console.warn(message),
   ) {
     this.bucket = bucket;
+    this.texts = bucketTexts(bucket);
     this.cache = new LocalStore(cache.folder, warn);
     this.checkpoints = new S3Checkpoints(bucket, this.cache, warn);
     this.models = new S3Models(bucket, warn);
@@ -226,52 +230,24 @@ export class S3Store implements ArtifactStore {
     return this.checkpoints.save(key, done);
   }
 
-  async publishName(name: string, address: Address): Promise<number> {
-    checkName(name);
-    for (;;) {
-      const last = (await this.versionsOf(name)).at(-1) ?? 0;
-      if (last > 0 && (await this.bucket.readText(`names/${name}/${last}`)) === address) return last;
-      if (await this.bucket.writeOnce(`names/${name}/${last + 1}`, address)) return last + 1;
-    }
+  publishName(name: string, address: Address): Promise<number> {
+    return publishName(this.texts, name, address);
   }
 
-  private async versionsOf(name: string): Promise<number[]> {
-    const folder = `names/${name}/`;
-    const objects = await this.bucket.list(folder);
-    return objects.flatMap(({ key }) => versionOf(key.slice(folder.length)) ?? []).sort((a, b) => a - b);
+  resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
+    return resolveName(this.texts, name, version);
   }
 
-  async resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
-    checkName(name);
-    const number = version === 'latest' ? (await this.versionsOf(name)).at(-1) : version;
-    return number === undefined ? undefined : this.addressAt(`names/${name}/${number}`);
-  }
-
-  private async addressAt(key: string): Promise<Address | undefined> {
-    return addressOfVersion(`${this.bucket.url}/${key}`, await this.bucket.readText(key));
-  }
-
-  async listNames(): Promise<NamedVersion[]> {
-    const versions = (await this.bucket.list('names/')).flatMap(({ key }) => {
-      const [, name, entry = '', ...below] = key.split('/');
-      const version = versionOf(entry);
-      return version !== undefined && below.length === 0 ? [{ name, version, key }] : [];
-    });
-    versions.sort((a, b) => (a.name === b.name ? a.version - b.version : a.name < b.name ? -1 : 1));
-    const resolved = await inTurns(versions, async ({ name, version, key }) => {
-      const address = await this.addressAt(key);
-      return address === undefined ? [] : [{ name, version, address }];
-    });
-    return resolved.flat();
+  listNames(): Promise<NamedVersion[]> {
+    return listNames(this.texts);
   }
 
   addServer(server: StoreServer): Promise<void> {
-    return this.bucket.writeText(`servers/${server.id}`, serverText(server));
+    return addServer(this.texts, server);
   }
 
-  async listServers(): Promise<StoreServer[]> {
-    const ids = (await this.bucket.list('servers/')).map(({ key }) => key.slice('servers/'.length)).filter(isServerId);
-    return inTurns(ids, async (id) => serverOf(id, await this.bucket.readText(`servers/${id}`)));
+  listServers(): Promise<StoreServer[]> {
+    return listServers(this.texts);
   }
 
   async list(): Promise<StoredArtifact[]> {
