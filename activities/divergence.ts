@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { inTurns } from '../data/in-turns.ts';
-import { readJsonl, writeJsonl } from '../data/jsonl.ts';
+import { readJsonl } from '../data/jsonl.ts';
 import { computeParameters, type ComputeSettings } from '../engine/protocol/compute.ts';
 import {
   divergenceRowSchema,
@@ -42,7 +42,7 @@ export const divergence = defineStep({
     const { policy: reference } = await openPolicyArtifact(store, inputs.reference);
     const job = { policy, reference, ...parameters };
     const rows = await measureDivergence(engine, job, await readShards(store, [inputs.responses]), options);
-    await writeJsonl(join(folder, DIVERGENCES), rows);
+    await folder.writeRows(DIVERGENCES, rows);
     return summarizeDivergence(rows);
   },
 });

@@ -1,9 +1,7 @@
 /** evaluate: compares a policy's responses with another policy's, by the labeler's scores. */
-import { join } from 'node:path';
 import { inputOf, type Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { inTurns } from '../data/in-turns.ts';
-import { writeJsonl } from '../data/jsonl.ts';
 import { compare, judgedAnswers, type JudgedAnswer } from '../evaluation/comparison.ts';
 import { readDivergences } from './divergence.ts';
 import { readLabels } from './label.ts';
@@ -46,7 +44,7 @@ export const evaluate = defineStep({
       ...(sampledDivergences && { sampledDivergences: await readDivergences(store, sampledDivergences) }),
     };
     const { comparison, rows } = compare(await readJudged(store, labels), other, seed);
-    await writeJsonl(join(folder, 'answers.jsonl'), rows);
+    await folder.writeRows('answers.jsonl', rows);
     return comparison;
   },
 });

@@ -1,11 +1,10 @@
 /** label and labelHeldOut: the labeler scores a shard's candidates. */
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { patiently } from '../artifacts/files.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
-import { readJsonl, writeJsonl } from '../data/jsonl.ts';
+import { readJsonl } from '../data/jsonl.ts';
 import { labelRecordSchema, type LabelRecord } from '../data/records.ts';
 import { computeParameters, type ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
@@ -17,6 +16,7 @@ import { isJudged } from '../labelers/preferences.ts';
 import { toolsOf } from './label-tools.ts';
 import { readShards } from './sample.ts';
 import { defineStep, type StepContext } from './step.ts';
+import type { StepFolder } from './step-folder.ts';
 
 interface LabelerInput extends ComputeSettings {
   responses: Address;
@@ -129,13 +129,13 @@ async function openLabeler(parameters: LabelerParameters, context: StepContext):
 }
 
 async function writeLabels(
-  folder: string,
+  folder: StepFolder,
   candidates: CandidateSet[],
   labeler: Labeler,
   options: CallOptions,
 ): Promise<LabelSummary> {
   const { labels, counts } = await judge(candidates, labeler, options);
-  await patiently(() => writeJsonl(join(folder, LABELS), labels));
+  await folder.writeRows(LABELS, labels);
   const verdicts = labels.flatMap((record) => record.candidates);
   const unjudged = verdicts.filter((verdict) => !isJudged(verdict)).length;
   return { prompts: labels.length, candidates: verdicts.length, unjudged, counts };

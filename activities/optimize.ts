@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import type { Address, StepKey } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { inTurns } from '../data/in-turns.ts';
-import { writeJsonl } from '../data/jsonl.ts';
 import { computeParameters, type ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions, Progress, TrainMetrics } from '../engine/protocol/jobs.ts';
 import type { ObjectiveSettings, TrainingSettings } from '../engine/protocol/settings.ts';
@@ -54,7 +53,6 @@ export const optimize = defineStep({
     const { store, engine, stopSeconds } = context;
     const { objective, training, ...compute } = parameters;
     const { policy, base } = await openPolicyArtifact(store, inputs.policy);
-    const outDir = join(folder, training.full ? MODEL : ADAPTER);
     const job = {
       policy,
       reference: { logpFiles: await filesOf(store, inputs.reference) },
@@ -63,7 +61,7 @@ export const optimize = defineStep({
       training,
       seed,
       ...compute,
-      outDir,
+      outDir: join(folder.path, training.full ? MODEL : ADAPTER),
       ...(input && {
         checkpoint: {
           dir: await store.openCheckpoints(key),
@@ -81,9 +79,9 @@ export const optimize = defineStep({
     }
     // Speed depends on the machine. An artifact that contained it would not be reproducible.
     const timeless = metrics.map(withoutSpeed);
-    await writeJsonl(join(folder, 'metrics.jsonl'), timeless);
+    await folder.writeRows('metrics.jsonl', timeless);
     await writeBase(folder, base);
-    if (!training.full) await nameBase(outDir, base);
+    if (!training.full) await nameBase(folder, base);
     return { steps, unchanged, metrics: meanOfLast(timeless), rows };
   },
 });

@@ -1,6 +1,6 @@
 /** Policies as artifacts: a reference to the base model, and the trained weights. */
 import { existsSync } from 'node:fs';
-import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { copyModel, type CopyOptions } from '../artifacts/copy-model.ts';
@@ -18,6 +18,7 @@ import type { BackendName } from '../engine/protocol/compute.ts';
 import type { LoraSettings } from '../engine/protocol/settings.ts';
 import { openLlamaPolicy, openPolicyFiles } from '../engine/tokens/policy.ts';
 import { defineStep, type StepContext, type StepResult } from './step.ts';
+import type { StepFolder } from './step-folder.ts';
 
 /** A reference to the base model. The model is too large to copy into every artifact. */
 export interface BaseModel {
@@ -50,7 +51,7 @@ export const storeImported = defineStep({
   }),
   run: async (_recipe, { input: { base, adapter }, folder }) => {
     await writeBase(folder, base);
-    if (adapter !== undefined) await cp(adapter, join(folder, ADAPTER), { recursive: true });
+    if (adapter !== undefined) await folder.copy(adapter, ADAPTER);
     return {};
   },
 });
@@ -134,15 +135,15 @@ export const copyOptions = ({ signal, onProgress }: CallOptions): CopyOptions =>
 });
 
 /** Writes the reference to the base model into a policy's artifact folder. */
-export const writeBase = (folder: string, base: BaseModel) => writeFile(join(folder, BASE), JSON.stringify(base));
+export const writeBase = (folder: StepFolder, base: BaseModel) => folder.writeText(BASE, JSON.stringify(base));
 
-/** Writes the base model's hub id into an adapter's PEFT configuration. The engine writes a local folder there. */
-export async function nameBase(adapter: string, { source }: BaseModel): Promise<void> {
+/** Writes the base model's hub id into the PEFT configuration of a policy's adapter. The engine writes a local folder there. */
+export async function nameBase(folder: StepFolder, { source }: BaseModel): Promise<void> {
   if (!isModelId(source)) return;
-  const file = join(adapter, 'adapter_config.json');
-  const config = JSON.parse(await readFile(file, 'utf8')) as object;
+  const file = `${ADAPTER}/adapter_config.json`;
+  const config = JSON.parse(await folder.readText(file)) as object;
   const [base_model_name_or_path, revision] = source.split('@');
-  await writeFile(file, `${JSON.stringify({ ...config, base_model_name_or_path, revision }, null, 2)}\n`);
+  await folder.writeText(file, `${JSON.stringify({ ...config, base_model_name_or_path, revision }, null, 2)}\n`);
 }
 
 /**

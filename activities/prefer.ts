@@ -1,9 +1,7 @@
 /** prefer: makes preferences from the labels of a round. */
-import { join } from 'node:path';
 import { inputOf, type Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
-import { writeJsonl } from '../data/jsonl.ts';
 import type { AnsweredRecord, LabelRecord } from '../data/records.ts';
 import { templateInputs } from '../data/template-inputs.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
@@ -43,9 +41,10 @@ export const prefer = defineStep({
   }),
   computedWith: () => undefined,
   run: async ({ parameters: { truncated }, inputs }, { context: { store }, folder }) => {
-    const parts: LabelStats[] = [];
+    let parts: LabelStats[] = [];
     // One shard at a time: all responses of a round may not fit into memory.
     const preferences = async function* () {
+      parts = [];
       for (const [i, shard] of inputs.labels.entries()) {
         const responses = inputOf(await store.manifest(shard), 'responses');
         const shardLabels = await readLabels(store, shard);
@@ -63,7 +62,7 @@ export const prefer = defineStep({
         yield* part.preferences;
       }
     };
-    await writeJsonl(join(folder, PREFERENCES), preferences());
+    await folder.writeRows(PREFERENCES, preferences);
     const stats = sumStats(parts);
     if (stats.preferences === 0) throw new InputError(noPreference(stats, truncated));
     return stats;

@@ -1,8 +1,6 @@
 /** reference: log-probabilities of a shard of preferences under the reference policy, computed once and reused by all trainings. */
 import { join } from 'node:path';
-import { patiently } from '../artifacts/files.ts';
 import type { Address } from '../artifacts/manifest.ts';
-import { writeJsonl } from '../data/jsonl.ts';
 import { openPolicyArtifact } from './policy.ts';
 import { PREFERENCES } from './prefer.ts';
 import { computeParameters, type ComputeSettings } from '../engine/protocol/compute.ts';
@@ -59,7 +57,7 @@ export const referenceByEngine = defineStep({
     const { policy } = await openPolicyArtifact(store, inputs.policy);
     const rows = join(await store.open(inputs.preferences), PREFERENCES);
     const logps = await engine.run('reference', { policy, rows, ...parameters }, options);
-    await writeJsonl(join(folder, REFERENCE_LOGPS), logps);
+    await folder.writeRows(REFERENCE_LOGPS, logps);
     // Only the preferences that training uses.
     return { preferences: logps.length };
   },
@@ -79,7 +77,7 @@ export const referenceByServer = defineStep({
   run: async ({ parameters, inputs }, { input: { server }, context: { store }, folder, options }) => {
     const rows = join(await store.open(inputs.preferences), PREFERENCES);
     const logps = await referenceOnServer(store, inputs.policy, server, { rows, ...parameters }, options);
-    await patiently(() => writeJsonl(join(folder, REFERENCE_LOGPS), logps));
+    await folder.writeRows(REFERENCE_LOGPS, logps);
     return { preferences: logps.length };
   },
 });

@@ -1,6 +1,4 @@
 /** release: publishes the policy that a run ends with as the next version of the run's name. */
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import type { Address } from '../artifacts/manifest.ts';
 import { checkName, parsePolicyName } from '../artifacts/names.ts';
 import type { ReadableStore } from '../artifacts/store.ts';
@@ -42,7 +40,7 @@ export const recordRelease = defineStep({
     seed: 0,
   }),
   run: async (_recipe, { input: { name: _name, ...made }, folder }) => {
-    await writeFile(join(folder, RELEASE), JSON.stringify(made));
+    await folder.writeText(RELEASE, JSON.stringify(made));
     return {};
   },
 });

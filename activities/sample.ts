@@ -1,10 +1,9 @@
 /** sample: samples the policy's responses to a shard of prompts. */
 import { join } from 'node:path';
-import { patiently } from '../artifacts/files.ts';
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { inTurns } from '../data/in-turns.ts';
-import { readJsonlRange, writeJsonl } from '../data/jsonl.ts';
+import { readJsonlRange } from '../data/jsonl.ts';
 import { readSampled } from '../data/readers.ts';
 import { promptSchema, type PromptRecord, type SampledRecord } from '../data/records.ts';
 import type { CallOptions, Progress, SampleResult } from '../engine/protocol/jobs.ts';
@@ -16,6 +15,7 @@ import { PROMPTS } from './prompts/stored.ts';
 import { sampleServed } from './sampling-server.ts';
 import { sampleByOwnVllm, vllmOf } from './sampling-vllm.ts';
 import { defineStep, type Activity, type StepContext, type StepResult } from './step.ts';
+import type { StepFolder } from './step-folder.ts';
 
 interface Shard {
   policy: Address;
@@ -157,9 +157,13 @@ const promptTokensOf = ({ promptIds }: Pick<SampleResult, 'promptIds'>): number 
 const readShard = async ({ store }: StepContext, prompts: Address, { from, to }: Pick<Shard, 'from' | 'to'>) =>
   readJsonlRange(join(await store.open(prompts), PROMPTS), promptSchema, from, to);
 
-async function writeResponses(folder: string, prompts: PromptRecord[], result: SampleResult): Promise<SampleSummary> {
+async function writeResponses(
+  folder: StepFolder,
+  prompts: PromptRecord[],
+  result: SampleResult,
+): Promise<SampleSummary> {
   const { sampledTokens, divergence } = result;
-  await patiently(() => writeJsonl(join(folder, RESPONSES), sampledRows(prompts, result)));
+  await folder.writeRows(RESPONSES, sampledRows(prompts, result));
   return {
     prompts: prompts.length,
     promptTokens: promptTokensOf(result),

@@ -1,13 +1,13 @@
 /** Steps: functions from artifacts, parameters and a seed to one artifact. The result of a step key is computed once. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { patiently } from '../artifacts/files.ts';
 import { stepKey, type Address, type Recipe, type StepKey } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import type { ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions, Engine } from '../engine/protocol/jobs.ts';
 import { selmVersion } from '../engine/version.ts';
 import type { VllmHost } from '../engine/vllm/host.ts';
+import { StepFolder } from './step-folder.ts';
 
 /** The context of a worker's steps: store, engine and folders. */
 export interface StepContext {
@@ -42,7 +42,7 @@ export type StepRecipe = Pick<Recipe, 'parameters' | 'inputs' | 'seed'>;
 interface StepWork {
   context: StepContext;
   /** The folder for the artifact's files. Files and summary must not depend on time or on the machine. */
-  folder: string;
+  folder: StepFolder;
   key: StepKey;
   options: CallOptions;
 }
@@ -104,7 +104,8 @@ export interface Step<Input, Summary> extends Activity<Input, StepResult<Summary
  *   run: async ({ inputs, parameters }, { context, folder }) => {
  *     const file = join(await context.store.open(inputs.prompts), PROMPTS);
  *     …
- *     return { rows };
+ *     await folder.writeRows('counts.jsonl', rows);
+ *     return { rows: rows.length };
  *   },
  * });
  */
@@ -159,14 +160,15 @@ async function findOrCreate(
   store: ArtifactStore,
   kind: string,
   recipe: Recipe,
-  fill: (folder: string, key: StepKey) => Promise<unknown>,
+  fill: (folder: StepFolder, key: StepKey) => Promise<unknown>,
 ): Promise<{ address: Address; reused: boolean }> {
   const key = stepKey(recipe);
   const known = await store.find(key);
   if (known !== undefined) return { address: known, reused: true };
-  const address = await store.create(kind, recipe, async (folder) => {
+  const address = await store.create(kind, recipe, async (path) => {
+    const folder = new StepFolder(path);
     const summary = await fill(folder, key);
-    await patiently(() => writeFile(join(folder, SUMMARY), `${JSON.stringify(summary, null, 2)}\n`));
+    await folder.writeText(SUMMARY, `${JSON.stringify(summary, null, 2)}\n`);
   });
   return { address, reused: false };
 }

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { inTurns } from '../data/in-turns.ts';
 import { unlessDamaged } from './errors.ts';
 import { unlessAbsent } from './files.ts';
-import { MANIFEST, type LocalStore } from './local-store.ts';
+import type { LocalStore } from './local-store.ts';
+import { MANIFEST } from './manifest.ts';
 
 /** What was used within this time stays in the cache: a step that runs marks it again and again (data/in-use.ts). */
 const IN_USE_MILLISECONDS = 3600_000;
@@ -17,7 +18,7 @@ export async function evict(cache: LocalStore, limitBytes: number, incoming: num
   const artifacts = await inTurns(await cache.list(), async ({ address, manifest }) => ({
     bytes: manifest.files.reduce((total, { size }) => total + size, 0),
     // Another process may have removed it by now.
-    used: (await unlessAbsent(stat(join(cache.folderOf(address), MANIFEST))))?.mtimeMs ?? Infinity,
+    used: (await unlessAbsent(stat(join(cache.artifacts.folderOf(address), MANIFEST))))?.mtimeMs ?? Infinity,
     remove: () => unlessDamaged(cache.remove(address)),
   }));
   const others = await inTurns(['checkpoints', 'parts'] as const, (kind) => cache.listFolders(kind));

@@ -1,38 +1,35 @@
 /** Artifacts in a local folder. */
 import { randomUUID } from 'node:crypto';
-import { link, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { inTurns } from '../data/in-turns.ts';
+import { ArtifactFolders } from './artifact-folders.ts';
 import { ArtifactDamaged } from './errors.ts';
 import {
   checkSpace,
   bytesIn,
   lastChange,
   listFiles,
-  moveUnlessTaken,
   patiently,
   unlessAbsent,
   whileTouched,
   writeDurably,
 } from './files.ts';
-import { hashFile } from './hash.ts';
+import { folderTexts } from './folder-texts.ts';
 import {
   addressOf,
-  checkText,
   isAddress,
-  parseManifest,
+  MANIFEST,
   stepKey,
   type Address,
   type Manifest,
-  type ManifestFile,
   type Recipe,
   type StepKey,
 } from './manifest.ts';
-import { addressOfVersion, checkName, versionOf } from './names.ts';
-import { isServerId, serverOf, serverText } from './servers.ts';
+import { listNames, publishName, resolveName } from './name-index.ts';
+import { addServer, listServers } from './servers.ts';
 import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
-
-export const MANIFEST = 'manifest.json';
+import type { Texts } from './texts.ts';
 
 /**
  * Layout:
@@ -45,23 +42,16 @@ export const MANIFEST = 'manifest.json';
  * - `parts/<address>/`: some of an artifact's files, in the cache of another store
  */
 export class LocalStore implements ArtifactStore {
+  readonly artifacts: ArtifactFolders;
   private readonly root: string;
+  private readonly texts: Texts;
   private readonly warn: (message: string) => void;
-  /** Files with a correct hash, by path, size and modification time: an unchanged file is hashed once. */
-  private readonly intact = new Set<string>();
 
   constructor(root: string, warn: (message: string) => void = (message) => console.warn(message)) {
     this.root = root;
+    this.artifacts = new ArtifactFolders(root);
+    this.texts = folderTexts(root);
     this.warn = warn;
-  }
-
-  /**
-   * The folder of an artifact, whether or not it exists.
-   * @throws Error when `address` is not an address: "" would give the folder of all artifacts
-   */
-  folderOf(address: Address): string {
-    if (!isAddress(address)) throw new Error(`"${address}" is not an artifact's address.`);
-    return join(this.root, 'objects', address);
   }
 
   private indexOf(key: StepKey): string {
@@ -112,63 +102,32 @@ export class LocalStore implements ArtifactStore {
       if (!(error instanceof ArtifactDamaged)) throw error;
       this.warn(error.message);
       await rm(this.indexOf(key), { force: true });
-      await this.discard(address);
+      await this.artifacts.discard(address);
       return undefined;
     }
   }
 
-  async create(kind: string, recipe: Recipe, fill: (folder: string) => Promise<void>): Promise<Address> {
-    const unfinished = join(this.root, 'unfinished', randomUUID());
-    await mkdir(unfinished, { recursive: true });
-    try {
+  create(kind: string, recipe: Recipe, fill: (folder: string) => Promise<void>): Promise<Address> {
+    return this.artifacts.inUnfinished(async (unfinished) => {
       const key = stepKey(recipe);
       await checkSpace(unfinished);
       await whileTouched([unfinished, this.checkpointsOf(key)], () => fill(unfinished));
       const manifest: Manifest = { kind, files: await patiently(() => listFiles(unfinished)), recipe };
       const address = addressOf(manifest);
       await patiently(() => writeDurably(join(unfinished, MANIFEST), JSON.stringify(manifest, null, 2)));
-      await this.moveToAddress(unfinished, address);
+      await this.artifacts.moveToAddress(unfinished, address);
       await patiently(() => this.writeIndex(key, address));
       await rm(this.checkpointsOf(key), { recursive: true, force: true });
       return address;
-    } finally {
-      await rm(unfinished, { recursive: true, force: true });
-    }
+    });
   }
 
   /** Adds an artifact of another store: `fill` writes its files and its manifest. They are checked when the artifact is opened. */
-  async adopt(address: Address, fill: (folder: string) => Promise<void>): Promise<void> {
-    const unfinished = join(this.root, 'unfinished', randomUUID());
-    await mkdir(unfinished, { recursive: true });
-    try {
+  adopt(address: Address, fill: (folder: string) => Promise<void>): Promise<void> {
+    return this.artifacts.inUnfinished(async (unfinished) => {
       await fill(unfinished);
-      await this.moveToAddress(unfinished, address);
-    } finally {
-      await rm(unfinished, { recursive: true, force: true });
-    }
-  }
-
-  /** Moves a finished folder to its address, unless an undamaged artifact exists there. */
-  private async moveToAddress(finished: string, address: Address): Promise<void> {
-    const target = this.folderOf(address);
-    await patiently(() => mkdir(dirname(target), { recursive: true }));
-    if (await patiently(() => moveUnlessTaken(finished, target))) return;
-    // Another worker has finished the same artifact, which may be in use. It is replaced only if it is damaged.
-    try {
-      await this.open(address);
-    } catch (error) {
-      if (!(error instanceof ArtifactDamaged)) throw error;
-      await this.discard(address);
-      await moveUnlessTaken(finished, target);
-    }
-  }
-
-  /** Removes an artifact atomically: no process sees a partial artifact. */
-  private async discard(address: Address): Promise<void> {
-    const aside = join(this.root, 'unfinished', randomUUID());
-    await mkdir(dirname(aside), { recursive: true });
-    await unlessAbsent(rename(this.folderOf(address), aside));
-    await rm(aside, { recursive: true, force: true });
+      await this.artifacts.moveToAddress(unfinished, address);
+    });
   }
 
   private async writeIndex(key: StepKey, address: Address): Promise<void> {
@@ -178,142 +137,52 @@ export class LocalStore implements ArtifactStore {
     await rename(temporary, this.indexOf(key));
   }
 
-  async manifest(address: Address): Promise<Manifest> {
-    const text = await unlessAbsent(readFile(join(this.folderOf(address), MANIFEST), 'utf8'));
-    if (text === undefined) throw new ArtifactDamaged(address, 'it is not in the store', true);
-    return parseManifest(address, text);
+  manifest(address: Address): Promise<Manifest> {
+    return this.artifacts.manifest(address);
   }
 
-  async readText(address: Address, path: string): Promise<string> {
-    const manifest = await this.manifest(address);
-    return checkText(address, manifest, path, await unlessAbsent(readFile(join(this.folderOf(address), path), 'utf8')));
+  readText(address: Address, path: string): Promise<string> {
+    return this.artifacts.readText(address, path);
   }
 
-  async open(address: Address): Promise<string> {
-    const folder = this.folderOf(address);
-    const { files } = await this.manifest(address);
-    for (const file of files) {
-      const damage = await this.damageOf(folder, file);
-      if (damage) throw new ArtifactDamaged(address, damage.what, damage.missing);
-    }
-    return folder;
-  }
-
-  /** What differs between a file in a folder and the one that was stored. Hashes a file once, unless it changes. */
-  async damageOf(
-    folder: string,
-    { path, size, sha256 }: ManifestFile,
-  ): Promise<{ what: string; missing: boolean } | undefined> {
-    const file = join(folder, path);
-    const missing = { what: `${path} is missing`, missing: true };
-    const found = await unlessAbsent(stat(file));
-    if (!found) return missing;
-    if (found.size !== size) return { what: `${path} has ${found.size} of ${size} bytes`, missing: false };
-    const seen = `${file} ${size} ${found.mtimeMs}`;
-    if (this.intact.has(seen)) return undefined;
-    const hash = await unlessAbsent(hashFile(file));
-    if (hash === undefined) return missing;
-    if (hash !== sha256) return { what: `${path} was changed`, missing: false };
-    this.intact.add(seen);
-    return undefined;
+  open(address: Address): Promise<string> {
+    return this.artifacts.open(address);
   }
 
   /** All files are there. */
   openFiles(address: Address): Promise<string> {
-    return this.open(address);
+    return this.artifacts.open(address);
   }
 
-  async publishName(name: string, address: Address): Promise<number> {
-    const folder = join(this.root, 'names', checkName(name));
-    await mkdir(folder, { recursive: true });
-    for (;;) {
-      const last = (await this.versionsOf(name)).at(-1) ?? 0;
-      if (last > 0 && (await this.readVersion(name, last)) === address) return last;
-      const temporary = join(this.root, 'names', `.${randomUUID()}`);
-      await writeDurably(temporary, address);
-      // Unlike rename(), link() does not replace a version that another process has just published.
-      const published = await link(temporary, join(folder, String(last + 1))).then(
-        () => true,
-        (error: NodeJS.ErrnoException) => {
-          if (error.code !== 'EEXIST') throw error;
-          return false;
-        },
-      );
-      await rm(temporary);
-      if (published) return last + 1;
-    }
+  list(): Promise<StoredArtifact[]> {
+    return this.artifacts.list();
   }
 
-  private async versionsOf(name: string): Promise<number[]> {
-    const entries = (await unlessAbsent(readdir(join(this.root, 'names', name)))) ?? [];
-    return entries.flatMap((entry) => versionOf(entry) ?? []).sort((a, b) => a - b);
+  publishName(name: string, address: Address): Promise<number> {
+    return publishName(this.texts, name, address);
   }
 
-  private readVersion(name: string, version: number): Promise<string | undefined> {
-    return unlessAbsent(readFile(join(this.root, 'names', name, String(version)), 'utf8'));
+  resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
+    return resolveName(this.texts, name, version);
   }
 
-  async resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
-    checkName(name);
-    const number = version === 'latest' ? (await this.versionsOf(name)).at(-1) : version;
-    return number === undefined ? undefined : this.addressAt(name, number);
+  listNames(): Promise<NamedVersion[]> {
+    return listNames(this.texts);
   }
 
-  private async addressAt(name: string, version: number): Promise<Address | undefined> {
-    return addressOfVersion(`${this.root}/names/${name}/${version}`, await this.readVersion(name, version));
+  addServer(server: StoreServer): Promise<void> {
+    return addServer(this.texts, server);
   }
 
-  async listNames(): Promise<NamedVersion[]> {
-    const entries = (await unlessAbsent(readdir(join(this.root, 'names'), { withFileTypes: true }))) ?? [];
-    // Including names of earlier versions of selm that are no longer allowed.
-    const names = entries.filter((entry) => !entry.isFile()).map((entry) => entry.name);
-    const byName = await inTurns(names.sort(), async (name) =>
-      (await this.versionsOf(name)).map((version) => ({ name, version })),
-    );
-    const versions = await inTurns(byName.flat(), async ({ name, version }) => {
-      const address = await this.addressAt(name, version);
-      return address === undefined ? [] : [{ name, version, address }];
-    });
-    return versions.flat();
-  }
-
-  async addServer(server: StoreServer): Promise<void> {
-    const folder = join(this.root, 'servers');
-    await mkdir(folder, { recursive: true });
-    const temporary = join(folder, `.${randomUUID()}`);
-    await writeDurably(temporary, serverText(server));
-    await rename(temporary, join(folder, server.id));
-  }
-
-  async listServers(): Promise<StoreServer[]> {
-    const entries = (await unlessAbsent(readdir(join(this.root, 'servers')))) ?? [];
-    return inTurns(entries.filter(isServerId).sort(), async (id) =>
-      serverOf(id, await unlessAbsent(readFile(join(this.root, 'servers', id), 'utf8'))),
-    );
-  }
-
-  async list(): Promise<StoredArtifact[]> {
-    const entries = (await unlessAbsent(readdir(join(this.root, 'objects')))) ?? [];
-    const found = await inTurns(entries.filter(isAddress), async (address) => {
-      try {
-        const manifest = await this.manifest(address);
-        // Another process may remove it at this moment.
-        const folder = await unlessAbsent(stat(this.folderOf(address)));
-        return folder ? [{ address, manifest, created: folder.mtime }] : [];
-      } catch (error) {
-        // The step that needs a damaged artifact removes it.
-        if (error instanceof ArtifactDamaged) return [];
-        throw error;
-      }
-    });
-    return found.flat();
+  listServers(): Promise<StoreServer[]> {
+    return listServers(this.texts);
   }
 
   async remove(address: Address): Promise<void> {
     const key = stepKey((await this.manifest(address)).recipe);
     if ((await unlessAbsent(readFile(this.indexOf(key), 'utf8'))) === address)
       await rm(this.indexOf(key), { force: true });
-    await this.discard(address);
+    await this.artifacts.discard(address);
   }
 
   async removeLeftovers(before: Date): Promise<number> {

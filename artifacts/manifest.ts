@@ -43,6 +43,9 @@ export interface ManifestFile {
   sha256: string;
 }
 
+/** The name of an artifact's manifest among its files. */
+export const MANIFEST = 'manifest.json';
+
 /** The content of an artifact's `manifest.json`. Its hash is the artifact's address. */
 export interface Manifest {
   kind: string;

@@ -1,31 +1,19 @@
 /** Artifacts in an S3 bucket, read through a cache in a local folder. */
-import { randomUUID } from 'node:crypto';
-import { rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { inTurns } from '../data/in-turns.ts';
 import { markUsed } from '../data/in-use.ts';
-import { ArtifactDamaged, StoreFailed, unlessDamaged } from './errors.ts';
+import { ArtifactDamaged, unlessDamaged } from './errors.ts';
 import { evict } from './eviction.ts';
-import { hashFile } from './hash.ts';
-import { LocalStore, MANIFEST } from './local-store.ts';
-import {
-  checkText,
-  isAddress,
-  parseManifest,
-  stepKey,
-  type Address,
-  type Manifest,
-  type ManifestFile,
-  type Recipe,
-  type StepKey,
-} from './manifest.ts';
-import { addressOfVersion, checkName, versionOf } from './names.ts';
+import { LocalStore } from './local-store.ts';
+import { isAddress, stepKey, type Address, type Manifest, type Recipe, type StepKey } from './manifest.ts';
+import { listNames, publishName, resolveName } from './name-index.ts';
+import { S3Artifacts } from './s3-artifacts.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { S3Checkpoints } from './s3-checkpoints.ts';
-import { indexOf, manifestOf, objectOf } from './s3-keys.ts';
+import { indexOf, isManifest, manifestOf, objectOf } from './s3-keys.ts';
 import { S3Models } from './s3-models.ts';
-import { isServerId, serverOf, serverText } from './servers.ts';
+import { bucketTexts } from './s3-texts.ts';
+import { addServer, listServers } from './servers.ts';
 import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
+import type { Texts } from './texts.ts';
 
 interface CacheOptions {
   folder: string;
@@ -41,7 +29,9 @@ interface CacheOptions {
 export class S3Store implements ArtifactStore {
   readonly models: S3Models;
   private readonly bucket: Bucket;
+  private readonly texts: Texts;
   private readonly cache: LocalStore;
+  private readonly artifacts: S3Artifacts;
   private readonly checkpoints: S3Checkpoints;
   private readonly limitBytes: number;
   private readonly warn: (message: string) => void;
@@ -52,7 +42,9 @@ export class S3Store implements ArtifactStore {
     warn: (message: string) => void = (message) => console.warn(message),
   ) {
     this.bucket = bucket;
+    this.texts = bucketTexts(bucket);
     this.cache = new LocalStore(cache.folder, warn);
+    this.artifacts = new S3Artifacts(bucket, this.cache, (bytes) => this.evict(bytes));
     this.checkpoints = new S3Checkpoints(bucket, this.cache, warn);
     this.models = new S3Models(bucket, warn);
     this.limitBytes = cache.limitBytes;
@@ -75,7 +67,7 @@ export class S3Store implements ArtifactStore {
       return undefined;
     }
     // Restores files that are missing in the bucket and exist in the cache.
-    await this.upload(address);
+    await this.artifacts.upload(address);
     return address;
   }
 
@@ -97,7 +89,7 @@ export class S3Store implements ArtifactStore {
 
   /** Uploads an artifact from the cache. @returns the step's artifact: that of the first worker to publish it */
   private async publish(address: Address, key: StepKey): Promise<Address> {
-    await this.upload(address);
+    await this.artifacts.upload(address);
     await this.evict();
     if (await this.bucket.writeOnce(indexOf(key), address)) return address;
     const first = await this.readIndex(key);
@@ -106,114 +98,28 @@ export class S3Store implements ArtifactStore {
     return address;
   }
 
-  /** Uploads an artifact from the cache, unless the bucket has all its files. One file at a time: each has parallel parts. */
-  private async upload(address: Address): Promise<void> {
-    const { files } = await this.cache.manifest(address);
-    const stored = await this.bucket.list(`objects/${address}/`);
-    const sizes = new Map(stored.map(({ key, size }) => [key, size]));
-    const isThere = ({ path, size }: ManifestFile) => sizes.get(objectOf(address, path)) === size;
-    if (sizes.has(manifestOf(address)) && files.every(isThere)) return;
-    const folder = await this.cache.open(address);
-    for (const { path } of files) await this.bucket.upload(join(folder, path), objectOf(address, path));
-    await this.bucket.upload(join(folder, MANIFEST), manifestOf(address));
-  }
-
-  async manifest(address: Address): Promise<Manifest> {
-    // A manifest whose hash is the address is valid, also if it comes from the cache.
-    const cached = await unlessDamaged(this.cache.manifest(address));
-    return cached ?? parseManifest(address, await this.readManifest(address));
-  }
-
-  async readText(address: Address, path: string): Promise<string> {
-    const cached = await unlessDamaged(this.cache.readText(address, path));
-    if (cached !== undefined) return cached;
-    const manifest = await this.manifest(address);
-    return checkText(address, manifest, path, await this.bucket.readText(objectOf(address, path)));
-  }
-
-  private async readManifest(address: Address): Promise<string> {
-    const text = await this.bucket.readText(manifestOf(address));
-    if (text === undefined) throw new ArtifactDamaged(address, 'it is not in the store', true);
-    return text;
-  }
-
-  async open(address: Address): Promise<string> {
-    const folder = (await unlessDamaged(this.cache.open(address))) ?? (await this.fetch(address));
-    await markUsed(join(folder, MANIFEST));
-    return folder;
-  }
-
-  async openFiles(address: Address, needed: (path: string) => boolean): Promise<string> {
-    const { files } = await this.manifest(address);
-    if (files.every(({ path }) => needed(path)) || (await unlessDamaged(this.cache.open(address))))
-      return this.open(address);
-    const folder = this.cache.partOf(address);
-    const wanted = files.filter(({ path }) => needed(path));
-    const absent: ManifestFile[] = [];
-    for (const file of wanted) if (await this.cache.damageOf(folder, file)) absent.push(file);
-    // What is there must not be evicted to make room for the rest.
-    if (absent.length < wanted.length) await markUsed(folder);
-    if (absent.length > 0) await this.evict(totalBytes(absent));
-    for (const file of absent) await this.fetchFile(address, file, join(folder, file.path));
-    await markUsed(folder);
-    return folder;
-  }
-
-  /** Downloads one file. @throws ArtifactDamaged as `fetch` */
-  private async fetchFile(address: Address, { path, sha256 }: ManifestFile, file: string): Promise<void> {
-    const unfinished = `${file}.${randomUUID()}`;
-    try {
-      // A second time, since the data may have been corrupted in transit.
-      for (let attempt = 1; attempt <= 2; attempt++) {
-        if (!(await this.bucket.download(objectOf(address, path), unfinished))) break;
-        if ((await hashFile(unfinished)) === sha256) return await rename(unfinished, file);
-      }
-    } finally {
-      await rm(unfinished, { force: true });
-    }
-    await this.bucket.remove([manifestOf(address)]);
-    throw new ArtifactDamaged(address, `${path} is missing or was changed`);
-  }
-
-  private async fetch(address: Address): Promise<string> {
-    const text = await this.readManifest(address);
-    const { files } = parseManifest(address, text);
-    await this.evict(totalBytes(files));
-    for (let attempt = 1; ; attempt++) {
-      await this.cache.adopt(address, async (folder) => {
-        for (const { path } of files) {
-          if (await this.bucket.download(objectOf(address, path), join(folder, path))) continue;
-          await this.bucket.remove([manifestOf(address)]);
-          throw new ArtifactDamaged(address, `${path} is not in the store`, true);
-        }
-        await writeFile(join(folder, MANIFEST), text);
-      });
-      try {
-        return await this.cache.open(address);
-      } catch (error) {
-        if (!(error instanceof ArtifactDamaged)) throw error;
-        // The bucket may have the artifact: another process may have evicted it from the cache.
-        if (error.missing)
-          throw new StoreFailed(
-            `Artifact ${address.slice(0, 12)} was removed from the cache while it was fetched; the next attempt fetches it.`,
-            { cause: error },
-          );
-        // Fetches the artifact a second time, since the data may have been corrupted in transit.
-        if (attempt === 1) continue;
-        // After this removal, a worker with an undamaged copy uploads the artifact again.
-        await this.bucket.remove([manifestOf(address)]);
-        throw error;
-      }
-    }
-  }
-
   private evict(incoming = 0): Promise<void> {
     return evict(this.cache, this.limitBytes, incoming);
   }
 
-  /** Removes an artifact from the cache, if the cache has it. */
-  private async forget(address: Address): Promise<void> {
-    await unlessDamaged(this.cache.remove(address));
+  manifest(address: Address): Promise<Manifest> {
+    return this.artifacts.manifest(address);
+  }
+
+  readText(address: Address, path: string): Promise<string> {
+    return this.artifacts.readText(address, path);
+  }
+
+  open(address: Address): Promise<string> {
+    return this.artifacts.open(address);
+  }
+
+  openFiles(address: Address, needed: (path: string) => boolean): Promise<string> {
+    return this.artifacts.openFiles(address, needed);
+  }
+
+  list(): Promise<StoredArtifact[]> {
+    return this.artifacts.list();
   }
 
   async openCheckpoints(key: StepKey): Promise<string> {
@@ -226,63 +132,24 @@ export class S3Store implements ArtifactStore {
     return this.checkpoints.save(key, done);
   }
 
-  async publishName(name: string, address: Address): Promise<number> {
-    checkName(name);
-    for (;;) {
-      const last = (await this.versionsOf(name)).at(-1) ?? 0;
-      if (last > 0 && (await this.bucket.readText(`names/${name}/${last}`)) === address) return last;
-      if (await this.bucket.writeOnce(`names/${name}/${last + 1}`, address)) return last + 1;
-    }
+  publishName(name: string, address: Address): Promise<number> {
+    return publishName(this.texts, name, address);
   }
 
-  private async versionsOf(name: string): Promise<number[]> {
-    const folder = `names/${name}/`;
-    const objects = await this.bucket.list(folder);
-    return objects.flatMap(({ key }) => versionOf(key.slice(folder.length)) ?? []).sort((a, b) => a - b);
+  resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
+    return resolveName(this.texts, name, version);
   }
 
-  async resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
-    checkName(name);
-    const number = version === 'latest' ? (await this.versionsOf(name)).at(-1) : version;
-    return number === undefined ? undefined : this.addressAt(`names/${name}/${number}`);
-  }
-
-  private async addressAt(key: string): Promise<Address | undefined> {
-    return addressOfVersion(`${this.bucket.url}/${key}`, await this.bucket.readText(key));
-  }
-
-  async listNames(): Promise<NamedVersion[]> {
-    const versions = (await this.bucket.list('names/')).flatMap(({ key }) => {
-      const [, name, entry = '', ...below] = key.split('/');
-      const version = versionOf(entry);
-      return version !== undefined && below.length === 0 ? [{ name, version, key }] : [];
-    });
-    versions.sort((a, b) => (a.name === b.name ? a.version - b.version : a.name < b.name ? -1 : 1));
-    const resolved = await inTurns(versions, async ({ name, version, key }) => {
-      const address = await this.addressAt(key);
-      return address === undefined ? [] : [{ name, version, address }];
-    });
-    return resolved.flat();
+  listNames(): Promise<NamedVersion[]> {
+    return listNames(this.texts);
   }
 
   addServer(server: StoreServer): Promise<void> {
-    return this.bucket.writeText(`servers/${server.id}`, serverText(server));
+    return addServer(this.texts, server);
   }
 
-  async listServers(): Promise<StoreServer[]> {
-    const ids = (await this.bucket.list('servers/')).map(({ key }) => key.slice('servers/'.length)).filter(isServerId);
-    return inTurns(ids, async (id) => serverOf(id, await this.bucket.readText(`servers/${id}`)));
-  }
-
-  async list(): Promise<StoredArtifact[]> {
-    const manifests = (await this.bucket.list('objects/')).filter(({ key }) => isManifest(key));
-    const found = await inTurns(manifests, async ({ key, modified }) => {
-      const address = key.split('/')[1];
-      // The step that needs a damaged artifact removes it.
-      const manifest = await unlessDamaged(this.manifest(address));
-      return manifest ? [{ address, manifest, created: modified }] : [];
-    });
-    return found.flat();
+  listServers(): Promise<StoreServer[]> {
+    return listServers(this.texts);
   }
 
   async remove(address: Address): Promise<void> {
@@ -292,7 +159,8 @@ export class S3Store implements ArtifactStore {
     // Removes the step's entry and the manifest first, since other processes find the artifact by them.
     await this.bucket.remove([...(isOwn ? [index] : []), manifestOf(address)]);
     await this.bucket.remove(files.map(({ path }) => objectOf(address, path)));
-    await this.forget(address);
+    // The cache may not have it.
+    await unlessDamaged(this.cache.remove(address));
   }
 
   async removeLeftovers(before: Date): Promise<number> {
@@ -308,13 +176,5 @@ export class S3Store implements ArtifactStore {
   }
 }
 
-const totalBytes = (files: ManifestFile[]) => files.reduce((total, { size }) => total + size, 0);
-
 /** Whether a key is of an artifact or a checkpoint. */
 const isOwn = (key: string) => /^(?:objects|checkpoints)\//.test(key) && isAddress(key.split('/')[1]);
-
-/** Whether an object is an artifact's manifest, and not a file of the same name in one of its folders. */
-function isManifest(key: string): boolean {
-  const [, address, ...path] = key.split('/');
-  return isAddress(address) && path.join('/') === MANIFEST;
-}

@@ -1,22 +1,29 @@
 /** The Temporal namespaces whose runs use a store: `servers/<id>` contains the last known address of each. */
 import { z } from 'zod';
+import { inTurns } from '../data/in-turns.ts';
 import type { StoreServer } from './store.ts';
+import type { Texts } from './texts.ts';
 
+/** A namespace's id. The folder may contain other files. */
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
-/** Whether the name of a file or object is a namespace's id. The folder may contain other files. */
-export const isServerId = (entry: string) => ID.test(entry);
 
 const recordSchema = z.object({
   place: z.string(),
   embedded: z.object({ home: z.string(), host: z.string() }).optional(),
 });
 
-/** The content of a server's file. */
-export const serverText = ({ place, embedded }: StoreServer): string => JSON.stringify({ place, embedded });
+/** As `ArtifactStore.addServer`. */
+export const addServer = (texts: Texts, { id, place, embedded }: StoreServer): Promise<void> =>
+  texts.write(`servers/${id}`, JSON.stringify({ place, embedded }));
+
+/** As `ArtifactStore.listServers`, ordered by id. */
+export async function listServers(texts: Texts): Promise<StoreServer[]> {
+  const ids = (await texts.list('servers', 1)).filter((entry) => ID.test(entry)).sort();
+  return inTurns(ids, async (id) => serverOf(id, await texts.read(`servers/${id}`)));
+}
 
 /** Parses a server's file. @param text may be empty, for example after a full disk; the server counts nevertheless */
-export function serverOf(id: string, text = ''): StoreServer {
+function serverOf(id: string, text = ''): StoreServer {
   try {
     return { id, ...recordSchema.parse(JSON.parse(text)) };
   } catch {

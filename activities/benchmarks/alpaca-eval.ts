@@ -1,5 +1,5 @@
 /** benchmark-alpaca-eval: win rates over the baseline's outputs, raw and length-controlled (AlpacaEval 2, arXiv 2404.04475). */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AlpacaEvalBenchmark } from '../../config/benchmarks.ts';
 import { readFailure } from '../../data/file-errors.ts';
@@ -63,8 +63,8 @@ const measure = defineStep({
         ...(model !== undefined && { model }),
         ...(signal && { signal }),
       });
-      await writeFile(join(folder, 'leaderboard.csv'), leaderboard);
-      await writeFile(join(folder, 'annotations.json'), annotations);
+      await folder.writeText('leaderboard.csv', leaderboard);
+      await folder.writeText('annotations.json', annotations);
       return alpacaEvalResult(leaderboard, rows.length);
     } finally {
       proxy.close();

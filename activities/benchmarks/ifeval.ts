@@ -1,6 +1,4 @@
 /** benchmark-ifeval: strict and loose accuracy of a policy's greedy responses to IFEval's prompts. */
-import { join } from 'node:path';
-import { writeJsonl } from '../../data/jsonl.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import type { PromptRecord } from '../../data/records.ts';
 import { IFEVAL_PROMPTS, ifevalResult } from '../../evaluation/benchmarks/ifeval.ts';
@@ -18,8 +16,8 @@ const measure = defineStep({
   run: async ({ inputs }, { context: { store }, folder }) => {
     const rows = await readShards(store, inputs.responses);
     const texts = rows.map(({ responses: [{ text }] }) => text);
-    await writeJsonl(
-      join(folder, 'responses.jsonl'),
+    await folder.writeRows(
+      'responses.jsonl',
       rows.map(({ key, prompt }, i) => ({ key, prompt, response: texts[i] })),
     );
     return ifevalResult(rows, texts);

@@ -1,7 +1,8 @@
 /** The result files of lm-evaluation-harness, as rows and in the artifact. */
-import { copyFile, readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { BenchmarkRow } from '../../evaluation/benchmarks/result.ts';
+import type { StepFolder } from '../step-folder.ts';
 
 /** The part of a results file that the rows are made of. */
 interface Results {
@@ -16,13 +17,13 @@ interface Results {
  * @param out the call's output folder
  * @param number of the call, in the file names
  */
-export async function takeResults(out: string, artifact: string, number: number): Promise<BenchmarkRow[]> {
+export async function takeResults(out: string, artifact: StepFolder, number: number): Promise<BenchmarkRow[]> {
   const files = (await readdir(out, { recursive: true })).map((name) => join(out, name));
   const results = files.find((file) => /^results_.*\.json$/.test(basename(file)))!;
-  await copyFile(results, join(artifact, `results-${number}.json`));
+  await artifact.copy(results, `results-${number}.json`);
   for (const file of files) {
     const task = /^samples_(.+)_\d{4}-\d\d-\d\dT[^_]*\.jsonl$/.exec(basename(file))?.[1];
-    if (task !== undefined) await copyFile(file, join(artifact, `samples-${task}.jsonl`));
+    if (task !== undefined) await artifact.copy(file, `samples-${task}.jsonl`);
   }
   return rowsOf(JSON.parse(await readFile(results, 'utf8')) as Results);
 }

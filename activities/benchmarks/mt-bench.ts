@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { MtBenchBenchmark } from '../../config/benchmarks.ts';
 import { InputError } from '../../data/errors.ts';
-import { writeJsonl } from '../../data/jsonl.ts';
 import { conversationsOf, mtBenchResult, POLICY, promptsOfTurn } from '../../evaluation/benchmarks/mt-bench.ts';
 import { MT_BENCH, readAnswers, readQuestions, type QuestionJudgement } from '../../evaluation/mt-bench/files.ts';
 import { judgeAnswers, JUDGING } from '../../evaluation/mt-bench/judging.ts';
@@ -42,8 +41,8 @@ const measure = defineStep({
     const save = async (rows: QuestionJudgement[]) => void (judgements = rows);
     const ask = await openJudge({ ...input?.benchmark.judge, ...judge }, context);
     await judgeAnswers({ name: judge.model, ask }, matches, { model: POLICY, known: [], save, ...options });
-    await writeJsonl(join(folder, 'answers.jsonl'), [...answers.values()]);
-    await writeJsonl(join(folder, 'judgements.jsonl'), judgements);
+    await folder.writeRows('answers.jsonl', [...answers.values()]);
+    await folder.writeRows('judgements.jsonl', judgements);
     return mtBenchResult(judgements, questions, matches.length);
   },
 });

@@ -1,11 +1,8 @@
 /** ask: selects about which pairs of a round's responses people are asked. */
-import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { patiently } from '../../artifacts/files.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import type { ArtifactStore } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
-import { writeJsonl } from '../../data/jsonl.ts';
 import { readAnswered } from '../../data/readers.ts';
 import type { ComputeSettings } from '../../engine/protocol/compute.ts';
 import { comparableCandidates, pairsOf } from '../../labelers/people/candidates.ts';
@@ -17,6 +14,7 @@ import type { Candidate } from '../../labelers/people/strategies/strategy.ts';
 import type { Truncated } from '../../labelers/truncated.ts';
 import { RESPONSES } from '../sample.ts';
 import { defineStep, type Activity, type StepResult } from '../step.ts';
+import type { StepFolder } from '../step-folder.ts';
 import { readCandidateScores, scoreCandidates } from './candidates.ts';
 import { GOLD, GUIDELINES, QUESTIONS, readGold } from './questions.ts';
 
@@ -104,7 +102,7 @@ export const selectQuestions = defineStep({
     const { guidance } = inputs;
     const gold = guidance === undefined ? [] : await readGold(store, guidance);
     const records = await makeQuestions(prompts, gold, asking, seed);
-    await patiently(() => writeJsonl(join(folder, QUESTIONS), records));
+    await folder.writeRows(QUESTIONS, records);
     if (guidance !== undefined) await copyGuidance(store, guidance, folder);
     return {
       questions: records.map(({ id, votes }) => ({ id, ...(votes !== undefined && { votes }) })),
@@ -148,10 +146,10 @@ async function readPrompts(
   return { prompts, total };
 }
 
-async function copyGuidance(store: ArtifactStore, guidance: Address, folder: string): Promise<void> {
+async function copyGuidance(store: ArtifactStore, guidance: Address, folder: StepFolder): Promise<void> {
   const from = await store.open(guidance);
   const { files } = await store.manifest(guidance);
   for (const { path } of files.filter((file) => [GUIDELINES, GOLD].includes(file.path))) {
-    await patiently(() => copyFile(join(from, path), join(folder, path)));
+    await folder.copy(join(from, path), path);
   }
 }

@@ -1,10 +1,9 @@
 /** scoreCandidates: log-probabilities and features, under a policy, of a shard's responses that people can compare. */
 import { join } from 'node:path';
 import { z } from 'zod';
-import { patiently } from '../../artifacts/files.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import type { ArtifactStore } from '../../artifacts/store.ts';
-import { readJsonl, writeJsonl } from '../../data/jsonl.ts';
+import { readJsonl } from '../../data/jsonl.ts';
 import type { SampledRecord } from '../../data/records.ts';
 import { templateFields } from '../../data/template-inputs.ts';
 import { openFeatures, type Features } from '../../engine/features.ts';
@@ -52,7 +51,7 @@ export const scoreCandidates = defineStep({
       candidates: comparableCandidates(row, truncated),
     }));
     const rows = answered.flatMap(({ row, candidates }) => candidates.map((index) => scoreRow(row, index)));
-    const file = join(folder, FEATURES);
+    const file = join(folder.path, FEATURES);
     const job = { policy, rows, ...compute, ...(features && { features: file }) };
     const scores = rows.length === 0 ? [] : await engine.run('score', job, options);
     let next = 0;
@@ -61,7 +60,7 @@ export const scoreCandidates = defineStep({
       candidates,
       logps: candidates.map(() => scores[next++].logp),
     }));
-    await patiently(() => writeJsonl(join(folder, LOGPS), logps));
+    await folder.writeRows(LOGPS, logps);
     return { candidates: rows.length };
   },
 });

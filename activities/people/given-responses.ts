@@ -1,8 +1,5 @@
 /** import-responses: stores the responses of a file, about which people are asked without a run. */
-import { join } from 'node:path';
-import { patiently } from '../../artifacts/files.ts';
 import { hashValue } from '../../artifacts/hash.ts';
-import { writeJsonl } from '../../data/jsonl.ts';
 import type { AnsweredRecord } from '../../data/records.ts';
 import { RESPONSES } from '../sample.ts';
 import { defineStep } from '../step.ts';
@@ -18,7 +15,7 @@ export const storeGivenResponses = defineStep({
     seed: 0,
   }),
   run: async (_recipe, { input: { rows }, folder }) => {
-    await patiently(() => writeJsonl(join(folder, RESPONSES), rows));
+    await folder.writeRows(RESPONSES, rows);
     return { prompts: rows.length };
   },
 });

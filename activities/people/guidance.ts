@@ -1,10 +1,6 @@
 /** import-guidance: stores what a run's people are given, the guidelines and the gold questions. */
-import { writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { patiently } from '../../artifacts/files.ts';
 import { hashValue } from '../../artifacts/hash.ts';
 import { InputError } from '../../data/errors.ts';
-import { writeJsonl } from '../../data/jsonl.ts';
 import { readPreferences } from '../../data/readers.ts';
 import type { PreferenceRecord } from '../../data/records.ts';
 import { defineStep, type Activity, type StepResult } from '../step.ts';
@@ -42,8 +38,8 @@ export const storeGuidance = defineStep({
     seed: 0,
   }),
   run: async (_recipe, { input: { guidelines, gold }, folder }): Promise<GuidanceSummary> => {
-    if (guidelines !== undefined) await patiently(() => writeFile(join(folder, GUIDELINES), guidelines));
-    if (gold.length > 0) await patiently(() => writeJsonl(join(folder, GOLD), gold));
+    if (guidelines !== undefined) await folder.writeText(GUIDELINES, guidelines);
+    if (gold.length > 0) await folder.writeRows(GOLD, gold);
     return { gold: gold.length };
   },
 });

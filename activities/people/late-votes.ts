@@ -1,9 +1,6 @@
 /** late-votes: stores votes that came when their round had its votes already. The next round uses them. */
-import { join } from 'node:path';
-import { patiently } from '../../artifacts/files.ts';
 import { hashValue } from '../../artifacts/hash.ts';
 import type { Address } from '../../artifacts/manifest.ts';
-import { writeJsonl } from '../../data/jsonl.ts';
 import type { VoteRecord } from '../../labelers/people/protocol.ts';
 import { defineStep } from '../step.ts';
 import { readQuestions } from './questions.ts';
@@ -32,8 +29,8 @@ export const storeLateVotes = defineStep({
     seed: 0,
   }),
   run: async (_recipe, { context: { store }, input: { questions, votes }, folder }): Promise<LateVotesSummary> => {
-    await patiently(() => writeJsonl(join(folder, VOTES), votes));
-    await patiently(() => writeJsonl(join(folder, SKIPS), []));
+    await folder.writeRows(VOTES, votes);
+    await folder.writeRows(SKIPS, []);
     const ids = new Set(votes.map(({ question }) => question));
     const records = (await readQuestions(store, questions)).filter(({ id }) => ids.has(id));
     const shards = new Set(records.flatMap(({ shard }) => shard ?? []));

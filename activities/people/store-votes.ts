@@ -1,7 +1,5 @@
 /** storeVotes: stores the votes that a block of a round has taken. findVotes: finds them, for a block that is started again. */
-import { join } from 'node:path';
 import { stepKey, type Address } from '../../artifacts/manifest.ts';
-import { writeJsonl } from '../../data/jsonl.ts';
 import type { SkipRecord, VoteRecord } from '../../labelers/people/protocol.ts';
 import { defineStep, type Activity } from '../step.ts';
 import { SKIPS, VOTES } from './votes.ts';
@@ -42,8 +40,8 @@ export const storeVotes = defineStep({
     seed: 0,
   }),
   run: async (_, { folder, input: { votes, skips } }): Promise<VotesSummary> => {
-    await writeJsonl(join(folder, VOTES), votes.toSorted(inOrder));
-    await writeJsonl(join(folder, SKIPS), skips.toSorted(inOrder));
+    await folder.writeRows(VOTES, votes.toSorted(inOrder));
+    await folder.writeRows(SKIPS, skips.toSorted(inOrder));
     const voters = [...new Set(votes.map(({ person }) => person))].toSorted();
     return { votes: votes.length, skips: skips.length, voters };
   },

@@ -1,10 +1,7 @@
 /** tally: makes labels of people's votes, for one shard of a round's responses. */
-import { join } from 'node:path';
-import { patiently } from '../../artifacts/files.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import type { ArtifactStore } from '../../artifacts/store.ts';
 import { inTurns } from '../../data/in-turns.ts';
-import { writeJsonl } from '../../data/jsonl.ts';
 import type { AnsweredRecord, LabelRecord } from '../../data/records.ts';
 import { sumCounts } from '../../labelers/labels.ts';
 import { aggregate, type AggregateSettings } from '../../labelers/people/aggregate.ts';
@@ -68,7 +65,7 @@ export const tally = defineStep({
           : (others?.labels[i] ?? unasked(row, parameters.truncated)),
       ];
     });
-    await patiently(() => writeJsonl(join(folder, LABELS), labels));
+    await folder.writeRows(LABELS, labels);
     const verdicts = labels.flatMap(({ candidates }) => candidates);
     const counted = labels.flatMap(({ id }) => asked.get(id) ?? []);
     const counts = countTally(counted, outcomes, [...votes, ...late], parameters.leaveOut);

@@ -5,7 +5,6 @@ import { setImmediate } from 'node:timers/promises';
 import { canonicalJson } from '../../artifacts/hash.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import type { ArtifactStore } from '../../artifacts/store.ts';
-import { writeJsonl } from '../../data/jsonl.ts';
 import type { PromptRecord } from '../../data/records.ts';
 import { defineStep } from '../step.ts';
 
@@ -29,7 +28,7 @@ export const importPrompts = defineStep({
     seed: 0,
   }),
   run: async (_recipe, { input: { count, records }, folder }) => {
-    await writeJsonl(join(folder, PROMPTS), records());
+    await folder.writeRows(PROMPTS, records);
     return { count };
   },
 });

@@ -1,11 +1,9 @@
 /** A simulated voter of known noise. The task's verifier decides which response is better. */
-import { join } from 'node:path';
 import { readLabels } from '../../activities/label.ts';
 import { readQuestions } from '../../activities/people/questions.ts';
 import { SKIPS, VOTES } from '../../activities/people/votes.ts';
 import { defineStep } from '../../activities/step.ts';
 import type { Address } from '../../artifacts/manifest.ts';
-import { writeJsonl } from '../../data/jsonl.ts';
 import { uniform } from '../../data/random.ts';
 import type { LabelRecord } from '../../data/records.ts';
 import type { Verdict } from '../../labelers/labeler.ts';
@@ -41,8 +39,8 @@ export const simulateVotes = defineStep({
         return voteOf(question, `voter-${voter}`, choiceBetween(first, second, isWrong));
       }),
     );
-    await writeJsonl(join(folder, VOTES), votes);
-    await writeJsonl(join(folder, SKIPS), []);
+    await folder.writeRows(VOTES, votes);
+    await folder.writeRows(SKIPS, []);
     return { votes: votes.length };
   },
 });

@@ -6,7 +6,6 @@ import { join } from 'node:path';
 import { LABELS, readLabels } from '../../activities/label.ts';
 import { defineStep } from '../../activities/step.ts';
 import { inputOf, type Address } from '../../artifacts/manifest.ts';
-import { writeJsonl } from '../../data/jsonl.ts';
 import type { PromptRecord } from '../../data/records.ts';
 import { startEngine } from '../../engine/backends.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
@@ -90,7 +89,7 @@ export const passOrFail = defineStep({
       ...row,
       candidates: candidates.map(({ index, pass }) => ({ index, score: Number(pass), pass })),
     }));
-    await writeJsonl(join(folder, LABELS), scored);
+    await folder.writeRows(LABELS, scored);
     return { counts: {} };
   },
 });

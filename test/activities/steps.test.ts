@@ -21,6 +21,7 @@ import { JobAborted } from '../../engine/protocol/errors.ts';
 import type { Engine } from '../../engine/protocol/jobs.ts';
 import { openPolicyFiles } from '../../engine/tokens/policy.ts';
 import { objectiveSchema, samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
+import { withFailedWrite } from '../artifacts/file-errors.ts';
 import { tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
 import { testContext } from './context.ts';
@@ -199,6 +200,35 @@ const measureDivergence = async (policy: string, responses: string) =>
 
 const judgeAnswers = async (responses: string) =>
   (await labelHeldOut(context, { responses, label: verifier, threads }, {})).address;
+
+describe('a result that cannot be written at first', () => {
+  const absent = Object.assign(Object.create(store) as LocalStore, { find: async () => undefined });
+
+  test.each(['EIO', 'ENOSPC'])('is written again after %s, and not computed again', async (code) => {
+    const { policy } = prepared;
+    const responses = await answerHeldOut(policy);
+    const known = await measureDivergence(policy, responses);
+    const computed: string[] = [];
+    const counted: Engine = {
+      version: (settings) => engine.version(settings),
+      close: () => engine.close(),
+      run: (method, ...job) => (computed.push(method), engine.run(method, ...job)),
+    };
+    const { address } = await withFailedWrite(code, /divergences\.jsonl/, () =>
+      divergence({ ...context, store: absent, engine: counted }, { policy, reference: policy, responses, threads }, {}),
+    );
+    expect([address, computed]).toEqual([known, ['divergence']]);
+  });
+
+  test('has all rows, also if they are read while they are written', async () => {
+    const { address, summary } = round.labeled;
+    const { labels } = (await store.manifest(address)).recipe.inputs as { labels: string[] };
+    const again = await withFailedWrite('EIO', /preferences\.jsonl/, () =>
+      prefer({ ...context, store: absent }, { labels, truncated: 'keep' }, {}),
+    );
+    expect(again).toEqual({ address, summary, reused: false });
+  });
+});
 
 describe('labeling', () => {
   test.each(['reject', 'drop'] as const)(

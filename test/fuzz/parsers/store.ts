@@ -26,7 +26,7 @@ export async function storeParsers(folder: string): Promise<Parsers> {
   await store.publishName('name', address);
   const server = '01234567-0123-0123-0123-0123456789ab';
   await store.addServer({ id: server, place: '127.0.0.1:7233' });
-  const manifest = join(store.folderOf(address), 'manifest.json');
+  const manifest = join(store.artifacts.folderOf(address), 'manifest.json');
   const whole = readFileSync(manifest);
 
   const file = (path: string, form: Parser['form'], inputs: Parser['inputs'], read: () => unknown): Parser => ({
