@@ -19,6 +19,7 @@ export function readFailure(path: string, error: unknown, advice?: string): Inpu
     return new ReadFailed(`${path} cannot be read (${code}).`, { cause: error });
   }
   if (advice !== undefined) return new InputError(`${path} cannot be read (${code}); ${advice}.`);
+  if (code === 'EISDIR') return new InputError(`${path} is a folder; give a file.`);
   if (code === 'ENOENT') return new InputError(`${path} does not exist; check the path.`);
   return new InputError(`${path} cannot be read (${code}); it must be a file that you may read.`);
 }

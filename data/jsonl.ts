@@ -7,6 +7,7 @@ import { InputError } from './errors.ts';
 import { exactFields } from './exact-fields.ts';
 import { toJson } from './exact-json.ts';
 import { readFailure } from './file-errors.ts';
+import { otherForm } from './file-forms.ts';
 import { decodeUtf8, parseJson } from './json.ts';
 import { makeRow, parseRow, type Row } from './row.ts';
 
@@ -87,22 +88,8 @@ async function* piecesOf(path: string): AsyncGenerator<Buffer> {
   }
 }
 
-/** Other formats that users often give, by their first bytes (in hexadecimal). */
-const OTHER_FORMS: [beginning: RegExp, is: string][] = [
-  [/^1f8b/, 'is compressed with gzip; decompress it'],
-  [/^28b52ffd/, 'is compressed with zstd; decompress it'],
-  [/^425a68/, 'is compressed with bzip2; decompress it'],
-  [/^fd377a585a00/, 'is compressed with xz; decompress it'],
-  [/^504b0304/, 'is a zip archive; extract it'],
-  [/^50415231/, 'is a Parquet file; give it the extension .parquet'],
-  [/^(fffe0000|0000feff)/, 'is UTF-32; convert it to UTF-8'],
-  // Begins with a byte order mark, or with an ASCII character.
-  [/^(fffe|feff|(?!0000)(00[0-7].|[0-7].00))/, 'is UTF-16; convert it to UTF-8'],
-];
-
 function checkForm(path: string, piece: Buffer): void {
-  const beginning = piece.toString('hex', 0, 8);
-  const [, is] = OTHER_FORMS.find(([form]) => form.test(beginning)) ?? [];
+  const is = otherForm(piece);
   if (is) throw new InputError(`${path} ${is}.`);
 }
 

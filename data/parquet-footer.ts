@@ -1,5 +1,6 @@
 /** Checks a Parquet file's footer, since the library does not check it. */
 import type { ColumnMetaData, FileMetaData, SchemaTree } from 'hyparquet';
+import { leafPaths } from './parquet-schema.ts';
 
 /**
  * What is wrong with a footer; undefined if each row group has a chunk for every column of the schema, and each chunk is within
@@ -11,7 +12,7 @@ export function footerFault(
   schema: SchemaTree,
   fileLength: number,
 ): string | undefined {
-  const names = leavesOf(schema).map((path) => path.join('.'));
+  const names = leafPaths(schema).map((path) => path.join('.'));
   for (const { columns, num_rows: rows } of groups) {
     const found = columns.map(({ meta_data: column }) => column?.path_in_schema.join('.'));
     if (found.length !== names.length || names.some((name, i) => name !== found[i]))
@@ -24,11 +25,6 @@ export function footerFault(
       return 'a column is shorter than its row group';
   }
   return undefined;
-}
-
-/** Paths of the leaf columns, in the order of the schema and of the chunks in row groups. */
-function leavesOf({ children, path }: SchemaTree): string[][] {
-  return children.length === 0 ? [path] : children.flatMap(leavesOf);
 }
 
 function isWithin(column: ColumnMetaData, fileLength: number): boolean {

@@ -1,6 +1,6 @@
 /** Converts Parquet values to JSON values without rounding: numbers that a double does not represent exactly become strings. */
 import { isUtf8 } from 'node:buffer';
-import type { FileMetaData, ParquetParsers, SchemaElement, SchemaTree } from 'hyparquet';
+import type { FileMetaData, ParquetParsers, SchemaElement, SchemaTree, TimeUnit } from 'hyparquet';
 import { InputError } from './errors.ts';
 import { exactAt, isExact } from './exact-fields.ts';
 import { exactJson, markKey, markNumber } from './exact-json.ts';
@@ -41,7 +41,10 @@ export const PARSERS: Partial<ParquetParsers> = {
   timestampFromMilliseconds: (time) => isoOf(time, 3),
   timestampFromMicroseconds: (time) => isoOf(time, 6),
   timestampFromNanoseconds: (time) => isoOf(time, 9),
-  dateFromDays: (days) => new Date(days * 86_400_000).toISOString().slice(0, 'YYYY-MM-DD'.length),
+  dateFromDays(days) {
+    const iso = isoOf(days * 86_400, 0);
+    return typeof iso === 'string' ? iso.slice(0, 'YYYY-MM-DD'.length) : iso;
+  },
 };
 
 function textOf(bytes: Uint8Array | undefined): string | Unreadable | undefined {
@@ -52,11 +55,21 @@ function textOf(bytes: Uint8Array | undefined): string | Unreadable | undefined 
 }
 
 /** A time in ISO 8601. @param digits of the fraction of a second: 3 for milliseconds, 6 for microseconds */
-function isoOf(time: bigint | number, digits: number): string {
+function isoOf(time: bigint | number, digits: number): string | Unreadable {
   const second = 10n ** BigInt(digits);
   const fraction = ((BigInt(time) % second) + second) % second;
-  const [whole] = new Date(Number(((BigInt(time) - fraction) / second) * 1000n)).toISOString().split('.');
+  const date = new Date(Number(((BigInt(time) - fraction) / second) * 1000n));
+  if (Number.isNaN(date.getTime())) return new Unreadable('a time that is no date');
+  const [whole] = date.toISOString().split('.');
   return `${whole}.${String(fraction).padStart(digits, '0')}Z`;
+}
+
+const DIGITS = { MILLIS: 3, MICROS: 6, NANOS: 9 };
+
+/** A time of day, in the parts of a second that the column counts. */
+function timeOfDay(time: bigint | number, unit: TimeUnit): string | Unreadable {
+  const iso = isoOf(time, DIGITS[unit]);
+  return typeof iso === 'string' ? iso.slice(iso.indexOf('T') + 1, -1) : iso;
 }
 
 const isDecimal = ({ converted_type, logical_type }: SchemaElement) =>
@@ -110,11 +123,10 @@ function valueOf(value: unknown, node: SchemaTree, where: string, path: string[]
   );
 }
 
-/** The schema node of a list's elements: a list has a repeated group, which contains the element node or is the element node. */
+/** The schema node of a list's elements, which is within a repeated group. Elements of a repeated column have the column's own. */
 function elementOf(node: SchemaTree): SchemaTree {
   if (node.element.converted_type !== 'LIST') return node;
-  const [repeated] = node.children;
-  return repeated.children.length === 1 ? repeated.children[0] : repeated;
+  return node.children[0].children[0];
 }
 
 function leafOf(value: unknown, node: SchemaTree, where: string, path: string[]): unknown {
@@ -123,7 +135,13 @@ function leafOf(value: unknown, node: SchemaTree, where: string, path: string[])
   if (Array.isArray(value)) return value.map((entry, i) => leafOf(entry, node, where, [...path, String(i)]));
   if (value !== null && isDecimal(node.element)) return decimalOf(value as number | bigint | Uint8Array, node.element);
   if (value instanceof Json) return isExact(path) ? exactAt(path, value.plain, exactJson(value.text)) : value.plain;
+  const { logical_type: type } = node.element;
+  if (type?.type === 'TIME' && (typeof value === 'bigint' || typeof value === 'number'))
+    return scalarOf(timeOfDay(value, type.unit), where, path);
   const scalar = scalarOf(value, where, path);
+  // A local time: its zone is not known.
+  if (type?.type === 'TIMESTAMP' && !type.isAdjustedToUTC && typeof scalar === 'string')
+    return scalar.replace(/Z$/, '');
   return isExact(path) ? exactScalar(value, scalar, node.element) : scalar;
 }
 

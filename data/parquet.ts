@@ -8,19 +8,29 @@ import {
   type AsyncBuffer,
   type Compressors,
   type FileMetaData,
+  type SchemaTree,
 } from 'hyparquet';
 import { compressors as libraries } from 'hyparquet-compressors';
 import { InputError, ReadFailed } from './errors.ts';
 import { readFailure } from './file-errors.ts';
+import { otherForm } from './file-forms.ts';
+import { decompressLz4 } from './lz4.ts';
 import { footerFault } from './parquet-footer.ts';
+import { currentForm } from './parquet-schema.ts';
 import { keepRawDecimals, PARSERS, valuesOf } from './parquet-values.ts';
 import { makeRow, type Row } from './row.ts';
 
 /** Decompressors. Node's decompressors are preferred because they check the data. A page of nulls has no bytes to decompress. */
 const COMPRESSORS: Compressors = Object.fromEntries(
-  Object.entries({ ...libraries, GZIP: unzip(gunzipSync), BROTLI: unzip(brotliDecompressSync) }).map(
-    ([codec, decompress]) => [codec, (bytes, length) => (length === 0 ? new Uint8Array() : decompress(bytes, length))],
-  ),
+  Object.entries({
+    ...libraries,
+    LZ4: decompressLz4,
+    GZIP: unzip(gunzipSync),
+    BROTLI: unzip(brotliDecompressSync),
+  }).map(([codec, decompress]) => [
+    codec,
+    (bytes, length) => (length === 0 ? new Uint8Array() : decompress(bytes, length)),
+  ]),
 );
 
 function unzip(decompress: (bytes: Uint8Array, options: { maxOutputLength: number }) => Buffer) {
@@ -28,7 +38,7 @@ function unzip(decompress: (bytes: Uint8Array, options: { maxOutputLength: numbe
     new Uint8Array(decompress(bytes, { maxOutputLength: Math.max(1, length) }));
 }
 
-/** The file's rows, numbered from 1, read by row groups. @throws InputError when it is missing, empty or damaged */
+/** The file's rows, numbered from 1, read by row groups. @throws InputError when it is missing or damaged */
 export async function* parquetRows(path: string): AsyncGenerator<Row> {
   const descriptor = readable(path, () => openSync(path, 'r'));
   try {
@@ -40,11 +50,13 @@ export async function* parquetRows(path: string): AsyncGenerator<Row> {
 
 async function* rowsOf(path: string, file: AsyncBuffer): AsyncGenerator<Row> {
   checkForm(path, file);
-  const metadata = await undamaged(path, () => parquetMetadataAsync(file));
-  checkCodecs(path, metadata);
-  const schema = await undamaged(path, () => parquetSchema(keepRawDecimals(metadata)));
-  const fault = footerFault(metadata, schema, file.byteLength);
+  const written = await undamaged(path, () => parquetMetadataAsync(file));
+  checkCodecs(path, written);
+  const fault = await undamaged(path, () => footerFault(written, parquetSchema(written), file.byteLength));
   if (fault !== undefined) throw damaged(path, fault);
+  const metadata = keepRawDecimals(currentForm(written));
+  const schema = parquetSchema(metadata);
+  checkNames(path, schema);
   let rowEnd = 0;
   for (const group of metadata.row_groups) {
     const rowStart = rowEnd;
@@ -66,7 +78,15 @@ async function* rowsOf(path: string, file: AsyncBuffer): AsyncGenerator<Row> {
       yield makeRow(where, valuesOf(fields, schema.children, where));
     }
   }
-  if (rowEnd === 0) throw new InputError(`${path} is empty; it needs at least one row.`);
+}
+
+/** Of two columns with one name, a row could hold one only. */
+function checkNames(path: string, { children }: SchemaTree): void {
+  const names = children.map(({ element }) => element.name);
+  const twice = names.find((name, i) => names.indexOf(name) < i);
+  if (twice !== undefined) throw new InputError(`${path} has two columns named "${twice}"; rename one of them.`);
+  if (names.includes('__proto__')) throw new InputError(`${path} has a column named "__proto__"; rename it.`);
+  for (const child of children) checkNames(path, child);
 }
 
 /** Bytes per read call: Node rejects 2 GiB. */
@@ -112,7 +132,10 @@ function checkForm(path: string, { byteLength, slice }: AsyncBuffer): void {
     throw new InputError(`${path} is cut short: it does not end with ${MAGIC}, as Parquet does; get it again.`);
   }
   if (beginning === '') throw new InputError(`${path} is empty; it needs at least one row.`);
-  throw new InputError(`${path} is not Parquet; give the file its right extension, or get it again.`);
+  const is =
+    otherForm(new Uint8Array(slice(0, 8) as ArrayBuffer)) ??
+    'is not Parquet; give the file its right extension, or get it again';
+  throw new InputError(`${path} ${is}.`);
 }
 
 function readable<T>(path: string, read: () => T): T {
@@ -142,6 +165,11 @@ async function undamaged<T>(path: string, read: () => T | Promise<T>): Promise<T
   } catch (error) {
     if (error instanceof InputError || error instanceof ReadFailed) throw error;
     const { message } = error as Error;
+    if (message.startsWith('thrift unhandled type')) {
+      throw new InputError(
+        `${path} has a footer that selm does not read (${message}): write it without encryption, or get it again.`,
+      );
+    }
     const [, what, unsupported] = /^parquet (?:unsupported )?(.+?)( not supported)?$/.exec(message) ?? [];
     // In a damaged page the name of the unsupported feature is undefined.
     if (what !== undefined && (unsupported || message.includes('unsupported')) && !what.includes('undefined')) {

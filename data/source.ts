@@ -1,5 +1,6 @@
 /** Sources of rows: JSON Lines files, Parquet files, and data sets of the Hugging Face hub. */
 import { existsSync } from 'node:fs';
+import { InputError } from './errors.ts';
 import { isDatasetId } from './hub-ids.ts';
 import { downloadDataset } from './hub.ts';
 import { jsonlRows } from './jsonl.ts';
@@ -18,9 +19,17 @@ export async function* rowsOf(source: string): AsyncGenerator<Row> {
 }
 
 async function* rowsAsTheyAre(source: string): AsyncGenerator<Row> {
-  if (isRemote(source)) {
-    for (const file of await downloadDataset(source)) yield* parquetRowsOf(file);
-  } else yield* source.endsWith('.parquet') ? parquetRowsOf(source) : jsonlRows(source);
+  const isFile = !isRemote(source);
+  if (isFile && !source.endsWith('.parquet')) return yield* jsonlRows(source);
+  let isEmpty = true;
+  // A file of a data set may be empty.
+  for (const file of isFile ? [source] : await downloadDataset(source)) {
+    for await (const row of parquetRowsOf(file)) {
+      isEmpty = false;
+      yield row;
+    }
+  }
+  if (isEmpty) throw new InputError(`${source} is empty; it needs at least one row.`);
 }
 
 /** The library is loaded with the first file: it builds tables, and most commands read none. */

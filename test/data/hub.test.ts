@@ -11,6 +11,7 @@ import { readPrompts } from '../../data/prompts.ts';
 import { COMMIT, startHub, type Repository } from '../hub-server.ts';
 import { folder } from './folder.ts';
 
+const noRows = readFileSync(new URL('../fixtures/parquet/empty.parquet', import.meta.url));
 const preferences = readFileSync(new URL('../fixtures/ultrafeedback/prefs.parquet', import.meta.url));
 const loadDatasetFinds = JSON.parse(
   readFileSync(new URL('../fixtures/dataset-files/expected.json', import.meta.url), 'utf8'),
@@ -64,6 +65,10 @@ const repositories: Record<string, Repository> = {
   'datasets/org/two': {
     revision: 'refs/convert/parquet',
     files: { 'easy/train/0000.parquet': preferences, 'hard/test/0000.parquet': preferences },
+  },
+  'datasets/org/shards': {
+    revision: 'refs/convert/parquet',
+    files: { 'main/train/0000.parquet': noRows, 'main/train/0001.parquet': preferences },
   },
   'datasets/me/private': {
     revision: 'main',
@@ -187,6 +192,10 @@ describe('a data set', () => {
     expect(await readPrompts('org/one')).toHaveLength(3);
     expect(await readPrompts('org/two/hard:test')).toHaveLength(3);
     expect(downloads).toEqual(['main/train/0000.parquet', 'hard/test/0000.parquet']);
+  });
+
+  test('is read from all its files, of which one may be empty', async () => {
+    expect(await readPrompts('org/shards')).toHaveLength(3);
   });
 
   test('that the hub has not converted is read from its own files, at a commit', async () => {

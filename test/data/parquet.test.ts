@@ -4,13 +4,13 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { collect } from '../../data/collect.ts';
 import { InputError } from '../../data/errors.ts';
-import { parquetRows } from '../../data/parquet.ts';
+import { rowsOf } from '../../data/source.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import { folder } from './folder.ts';
 
 const fixtures = 'test/fixtures/parquet';
 const fixture = (name: string) => join(fixtures, name);
-const read = async (path: string) => (await collect(parquetRows(path))).map(({ fields }) => fields);
+const read = async (path: string) => (await collect(rowsOf(path))).map(({ fields }) => fields);
 
 test.each(['uncompressed', 'snappy', 'gzip', 'brotli', 'zstd', 'lz4', 'lz4_raw'])('%s is read', async (codec) => {
   const prompts = await readPrompts(fixture(`${codec}.parquet`));
@@ -34,6 +34,32 @@ test.each(types)('every type of value is read exactly from %s', async (name) => 
   expect(JSON.parse(JSON.stringify(rows))).toEqual(rows);
 });
 
+test('lists and maps of older writers are read as those of current ones', async () => {
+  const lists = [
+    {
+      prompt: [
+        { role: 'user', content: 'a' },
+        { role: 'assistant', content: 'b' },
+      ],
+      single: [{ content: 'x' }, { content: 'y' }],
+      tags: ['p', 'q'],
+      deep: [['p'], []],
+    },
+    { prompt: [], single: [], tags: [], deep: [] },
+    {},
+  ];
+  expect(await read(fixture('lists.parquet'))).toEqual(lists);
+  expect(await read(fixture('lists-two-level.parquet'))).toEqual(lists);
+  for (const name of ['map.parquet', 'map-old.parquet'])
+    expect(await read(fixture(name))).toEqual([{ map: { a: 1 } }, { map: {} }, {}]);
+});
+
+test('a local time has no zone, and a time of day is one', async () => {
+  expect(await read(fixture('times.parquet'))).toEqual([
+    { local: '2024-02-29T12:34:56.789012', time: '12:34:56.789012', seconds: '12:34:56.789' },
+  ]);
+});
+
 /** Writes a changed copy of a fixture. @returns its path */
 function changed(name: string, change: (bytes: Buffer) => Buffer): string {
   const path = join(folder, `changed-${name}`);
@@ -47,7 +73,7 @@ const PAGE = 60;
 describe('is refused in one sentence that fits the cause:', () => {
   test.each<[string, () => string, RegExp]>([
     ['a missing file', () => '/nowhere/a.parquet', /^\/nowhere\/a\.parquet does not exist; check the path\.$/],
-    ['a folder', () => fixtures, /fixtures\/parquet cannot be read \(EISDIR\); it must be a file that you may read\.$/],
+    ['a folder', () => fixtures, /fixtures\/parquet is a folder; give a file\.$/],
     ['no bytes', () => changed('gzip.parquet', () => Buffer.alloc(0)), /is empty; it needs at least one row\.$/],
     ['no rows', () => fixture('empty.parquet'), /empty\.parquet is empty; it needs at least one row\.$/],
     [
@@ -107,6 +133,26 @@ describe('is refused in one sentence that fits the cause:', () => {
       'a codec that is not supported',
       () => fixture('lzo.parquet'),
       /lzo\.parquet is compressed with LZO, which selm does not read; write it with SNAPPY, GZIP, /,
+    ],
+    [
+      'two columns of one name',
+      () => fixture('two-names.parquet'),
+      /has two columns named "one"; rename one of them\.$/,
+    ],
+    [
+      'a time beyond all dates',
+      () => fixture('no-date.parquet'),
+      /no-date\.parquet row 1 has a time that is no date in "at"/,
+    ],
+    [
+      'an Arrow file',
+      () => changed('gzip.parquet', () => Buffer.from('ARROW1\0\0')),
+      /is an Arrow file; write it with Dataset\.to_parquet or to_json\.$/,
+    ],
+    [
+      'a pointer of Git LFS',
+      () => changed('gzip.parquet', () => Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:0\n')),
+      /is a pointer of Git LFS; get the file itself with git lfs pull\.$/,
     ],
     [
       'a codec that nobody knows',
