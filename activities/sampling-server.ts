@@ -37,7 +37,7 @@ export interface OnServer {
   /** Its `model` is the policy's name on the server. */
   client: ChatServer;
   /** Loads the policy's adapter if it is not loaded. Absent for a model without an adapter. */
-  load?: () => Promise<void>;
+  load?: (signal?: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -52,7 +52,7 @@ export async function sampleServed(
   options: CallOptions,
 ): Promise<Sampled> {
   const { policy } = await openPolicyArtifact(store, address, TOKENIZER_FILES);
-  const served = await policyOnServer(store, address, server, policy, options.signal);
+  const served = await policyOnServer(store, address, server, policy);
   return sampleOn(served, policy, await tokenizePrompts(policy, job, options), job, options);
 }
 
@@ -62,13 +62,15 @@ export async function policyOnServer(
   address: Address,
   server: SamplerSettings,
   policy: Policy,
-  signal?: AbortSignal,
 ): Promise<OnServer> {
   checkAdapter(policy);
   const name = await adapterName(store, address);
   const client = clientOf(server, name);
   if (name === undefined) return { client };
-  return { client, load: async () => loadAdapter(client, name, await placed(server, policy.adapter!, name), signal) };
+  return {
+    client,
+    load: async (signal) => loadAdapter(client, name, await placed(server, policy.adapter!, name), signal),
+  };
 }
 
 /** The prompts of a job as tokens. @throws InputError when one is too long, or the chat template refuses it */

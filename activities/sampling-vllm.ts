@@ -52,8 +52,8 @@ export async function policyOnOwnVllm(
   const name = nameOfAdapter((await store.manifest(address)).files);
   const client = new ChatServer({ url, model: name ?? model, concurrency, timeoutSeconds: TIMEOUT_SECONDS }, key);
   const signal = AbortSignal.any([died, ...(options.signal ? [options.signal] : [])]);
-  const load = name === undefined ? undefined : () => loadAdapter(client, name, policy.adapter!, signal);
-  return { serving, client, signal, ...(load && { load }) };
+  if (name === undefined) return { serving, client, signal };
+  return { serving, client, signal, load: (stop) => loadAdapter(client, name, policy.adapter!, stop) };
 }
 
 /**

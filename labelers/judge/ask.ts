@@ -8,6 +8,7 @@ import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import type { ChatAnswer } from '../../openai/client/chat-answer.ts';
 import { ChatServer } from '../../openai/client/client.ts';
+import { sendAll } from '../../openai/client/send-all.ts';
 import { RequestRefused } from '../../openai/errors.ts';
 import type { ServerSettings } from '../../openai/client/settings.ts';
 import type { AnswerCache } from './cache.ts';
@@ -38,32 +39,25 @@ export function askServer(settings: ServerSettings, judging: Judging, cache: Ans
   // Created for the first request that is not cached: cached answers need neither the server nor its key.
   let server: ChatServer | undefined;
   return async (requests, { signal, onProgress }) => {
-    const failed = new AbortController();
-    const ended = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
     let [done, tokens] = [0, 0];
-    const ask = async (messages: Message[]): Promise<Reply> => {
+    const ask = async (messages: Message[], stop: AbortSignal): Promise<Reply> => {
       try {
         const request = { url, model, messages, temperature, maxTokens, ...(extraBody && { extraBody }) };
         const answer = await cache.answer(request, () => {
           server ??= new ChatServer(settings);
-          return server.chat(messages, { ...judging, signal: ended });
+          return server.chat(messages, { ...judging, signal: stop });
         });
         tokens += answer.usage.promptTokens + answer.usage.completionTokens;
         return answer;
       } catch (error) {
         if (error instanceof RequestRefused) return error;
-        // Stops the other requests. The whole step is retried, and takes the existing answers from the cache.
-        failed.abort(error);
         throw error;
       } finally {
         onProgress?.({ done: ++done, total: requests.length, unit: 'answers', tokens });
       }
     };
-    const sent = requests.map(ask);
-    // Waits until the answers that were received before a failure are cached.
-    await Promise.allSettled(sent);
-    failed.signal.throwIfAborted();
-    const replies = await Promise.all(sent);
+    // After a failure the whole step is retried, and takes the answers that were received from the cache.
+    const replies = await sendAll(requests, ask, signal);
     checkAccepted(replies);
     return replies;
   };

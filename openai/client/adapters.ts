@@ -37,18 +37,18 @@ export async function unloadAdapter(server: ChatServer, name: string, signal?: A
   await server.post('/unload_lora_adapter', request, signal);
 }
 
-/** Sends a request; if the server does not have the adapter, loads it and sends the request again. */
-export type Loading = <T>(request: () => Promise<T>) => Promise<T>;
+/** Sends a request; if the server does not have the adapter, loads it and sends the request again. `signal` aborts the loading. */
+export type Loading = <T>(request: () => Promise<T>, signal?: AbortSignal) => Promise<T>;
 
 /** @param load loads the adapter: once for all concurrent requests that failed because it was unloaded. Absent for a base model */
-export function loadingAgain(load?: () => Promise<void>): Loading {
+export function loadingAgain(load?: (signal?: AbortSignal) => Promise<void>): Loading {
   let loading: Promise<void> | undefined;
-  const loadOnce = () => (loading ??= load!().finally(() => (loading = undefined)));
-  return async (request) =>
+  const loadOnce = (signal?: AbortSignal) => (loading ??= load!(signal).finally(() => (loading = undefined)));
+  return async (request, signal) =>
     request().catch(async (error: unknown) => {
       // The adapter was unloaded, or the server has restarted.
       if (!(error instanceof NotOnServer) || !load) throw error;
-      await loadOnce();
+      await loadOnce(signal);
       return request();
     });
 }

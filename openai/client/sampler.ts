@@ -13,6 +13,7 @@ import { completionLogprobs } from '../schema/logprobs.ts';
 import { usage } from '../schema/tokens.ts';
 import { loadingAgain } from './adapters.ts';
 import type { ChatServer } from './client.ts';
+import { sendAll } from './send-all.ts';
 
 /** A prompt with its token ids, encoded with the policy's tokenizer and chat template. */
 export interface TokenizedPrompt extends Pick<PromptRecord, 'id' | 'prompt' | keyof TemplateFields> {
@@ -32,7 +33,7 @@ interface ServedPolicy {
   server: ChatServer;
   tokenizer: ModelTokenizer;
   /** Loads the policy's adapter if it is not loaded. Absent for a base model. */
-  load?: () => Promise<void>;
+  load?: (signal?: AbortSignal) => Promise<void>;
 }
 
 /** The parts of a `/completions` response that the client reads: the text, and the tokens in any of the formats that servers use. */
@@ -56,14 +57,12 @@ export async function sampleFromServer(
   seed: number,
   { signal, onProgress }: CallOptions,
 ): Promise<SampledByServer> {
-  const failed = new AbortController();
-  const stop = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
   const loading = loadingAgain(load);
 
-  const ask = async (prompt: TokenizedPrompt, sample: number): Promise<Response> => {
+  const ask = async (prompt: TokenizedPrompt, sample: number, stop: AbortSignal): Promise<Response> => {
     const body = requestOf(server.model, prompt.tokens, settings, seedOf(seed, prompt.id, sample), tokenizer.eosIds);
     const post = () => server.post('/completions', body, stop, readableCompletion);
-    const response = await loading(post).catch((error: unknown) => {
+    const response = await loading(post, stop).catch((error: unknown) => {
       if (!(error instanceof RequestRefused)) throw error;
       throw new InputError(`Prompt "${prompt.id}": ${error.message}; ${adviceOn(error)}.`);
     });
@@ -72,20 +71,16 @@ export async function sampleFromServer(
   };
 
   let [done, tokens] = [0, 0];
-  const sampleAll = async (prompt: TokenizedPrompt): Promise<Response[]> => {
-    const samples = Array.from({ length: settings.samplesPerPrompt }, (_, sample) => ask(prompt, sample));
+  const askAll = async (prompt: TokenizedPrompt, stop: AbortSignal): Promise<Response[]> => {
+    const samples = Array.from({ length: settings.samplesPerPrompt }, (_, sample) => ask(prompt, sample, stop));
     const responses = await Promise.all(samples);
     tokens += responses.reduce((total, { token_ids }) => total + token_ids.length, 0);
     onProgress?.({ done: ++done, total: prompts.length, unit: 'prompts', tokens });
     return responses;
   };
-  try {
-    await load?.();
-    return { responses: await Promise.all(prompts.map(sampleAll)), sampledTokens: tokens };
-  } catch (error) {
-    failed.abort(error);
-    throw error;
-  }
+  await load?.(signal);
+  const responses = await sendAll(prompts, askAll, signal);
+  return { responses, sampledTokens: tokens };
 }
 
 const adviceOn = ({ isTooLong }: RequestRefused): string =>
