@@ -13,8 +13,8 @@ import { chatAnswerOf, readableChat, usageOf, withUsage, type ChatAnswer, type T
 import { ChatForm } from './chat-form.ts';
 import { explain, isTemporary, retryAfter } from './explain.ts';
 import { fetchWhole } from './fetch.ts';
-import { gateTo, type Gate } from './gate.ts';
 import { readKey, type Key } from './key.ts';
+import { limiterOf, type RateLimiter } from './rate-limiter.ts';
 import { requestSchema, type ServerSettings } from './settings.ts';
 
 interface ChatOptions {
@@ -58,7 +58,7 @@ export class ChatServer {
   readonly model: string;
   readonly counters: Counters = { requests: 0, attempts: 0, promptTokens: 0, completionTokens: 0 };
   private readonly key: Key;
-  private readonly gate: Gate;
+  private readonly limiter: RateLimiter;
   private readonly retries: number;
   private readonly client: OpenAI;
 
@@ -71,7 +71,7 @@ export class ChatServer {
     this.url = url.replace(/\/+$/, '');
     this.model = model;
     this.key = key ? { variable: 'VLLM_API_KEY', secret: key } : readKey(keyVariable);
-    this.gate = gateTo(this.url, limits);
+    this.limiter = limiterOf(this.url, limits);
     this.retries = retries;
     this.client = new OpenAI({
       baseURL: this.url,
@@ -139,7 +139,7 @@ export class ChatServer {
     const attemptInAnyForm = async (): Promise<T> => {
       for (;;) {
         try {
-          return await this.gate.pass(attempt, signal);
+          return await this.limiter.run(attempt, signal);
         } catch (error) {
           if (signal.aborted || !request.adaptTo(error)) throw error;
         }
@@ -151,7 +151,7 @@ export class ChatServer {
         retries: this.retries,
         signal,
         shouldRetry: ({ error, attemptNumber }) => attemptNumber <= this.retries && isTemporary(error),
-        // After a Retry-After header no backoff is added: the gate already delays all requests to the server.
+        // After a Retry-After header no backoff is added: the limiter already delays all requests to the server.
         shouldConsumeRetry: ({ error }) => retryAfter(error) === undefined,
       });
     } catch (error) {
@@ -166,8 +166,8 @@ export class ChatServer {
     const request = this.client.post(path, { body, signal }).asResponse();
     const response = await request.catch((error: unknown) => {
       const pause = retryAfter(error);
-      // Closes the gate before this request leaves the queue, so that the next request waits as well.
-      if (pause !== undefined) this.gate.close(pause);
+      // Before this request leaves the queue, so that the next request waits as well.
+      if (pause !== undefined) this.limiter.delay(pause);
       throw error;
     });
     const text = await response.text();
