@@ -14,7 +14,7 @@ import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import type { SamplingSettings } from '../engine/protocol/settings.ts';
 import { loadAdapter } from '../openai/client/adapters.ts';
-import { ChatServer } from '../openai/client/client.ts';
+import { OpenAiClient } from '../openai/client/client.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '../openai/client/sampler.ts';
 import type { PromptRecord } from '../data/records.ts';
@@ -35,7 +35,7 @@ export type Sampled = SampledByServer & { promptIds: number[][] };
 /** A policy on a server. */
 export interface OnServer {
   /** Its `model` is the policy's name on the server. */
-  client: ChatServer;
+  client: OpenAiClient;
   /** Loads the policy's adapter if it is not loaded. Absent for a model without an adapter. */
   load?: (signal?: AbortSignal) => Promise<void>;
 }
@@ -110,14 +110,14 @@ export async function sampleOn(
   { settings, seed }: SamplingJob,
   options: CallOptions,
 ): Promise<Sampled> {
-  const served = { server: client, tokenizer: loadTokenizer(model, chatTemplate), ...(load && { load }) };
+  const served = { client, tokenizer: loadTokenizer(model, chatTemplate), ...(load && { load }) };
   const sampled = await sampleFromServer(served, prompts, settings, seed, options);
   return { ...sampled, promptIds: prompts.map(({ tokens }) => tokens) };
 }
 
 /** @param name the adapter's name. Without one, requests go to the server's base model */
 export const clientOf = ({ adapterFolder: _folder, workers: _workers, ...server }: SamplerSettings, name?: string) =>
-  new ChatServer({ ...server, ...(name !== undefined && { model: name }) });
+  new OpenAiClient({ ...server, ...(name !== undefined && { model: name }) });
 
 /** @returns undefined for a policy without an adapter. @throws InputError when all weights of the policy are trained */
 export async function adapterName(store: ArtifactStore, policy: Address): Promise<string | undefined> {

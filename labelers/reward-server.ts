@@ -4,7 +4,7 @@ import type { CallOptions, RewardJob, Scores } from '../engine/protocol/jobs.ts'
 import { checkOneLabel, classifiedExchanges } from '../engine/rankers/classified.ts';
 import { collectScores } from '../engine/rankers/context.ts';
 import { openTokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { ChatServer } from '../openai/client/client.ts';
+import { OpenAiClient } from '../openai/client/client.ts';
 import { rewardsOnServer } from '../openai/client/rewards.ts';
 import { sendAll } from '../openai/client/send-all.ts';
 import type { ServerSettings } from '../openai/client/settings.ts';
@@ -22,11 +22,11 @@ export async function scoreOnServer(
   checkOneLabel(folder, config);
   const fitted = classifiedExchanges({ folder, config, tokenizer: openTokenizer(folder) }, rows, tooLong);
   // The path is not part of the OpenAI API.
-  const server = new ChatServer({ ...settings, url: url.replace(/\/v1\/?$/, '') });
+  const client = new OpenAiClient({ ...settings, url: url.replace(/\/v1\/?$/, '') });
   let [done, tokens] = [0, 0];
   const score = async (answers: (typeof fitted)[number], stop: AbortSignal): Promise<number[]> => {
     const sequences = answers.flatMap(({ exchange }) => (exchange ? [exchange.ids] : []));
-    const scores = sequences.length === 0 ? [] : await rewardsOnServer(server, sequences, stop);
+    const scores = sequences.length === 0 ? [] : await rewardsOnServer(client, sequences, stop);
     done += answers.length;
     tokens += sequences.reduce((total, { length }) => total + length, 0);
     onProgress?.({ done, total: fitted.flat().length, unit: 'answers', tokens });

@@ -7,7 +7,7 @@ import { checkSequenceLength, readModelConfig } from '../../engine/model-files/c
 import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import type { ChatAnswer } from '../../openai/client/chat-answer.ts';
-import { ChatServer } from '../../openai/client/client.ts';
+import { OpenAiClient } from '../../openai/client/client.ts';
 import { sendAll } from '../../openai/client/send-all.ts';
 import { RequestRefused } from '../../openai/errors.ts';
 import type { ServerSettings } from '../../openai/client/settings.ts';
@@ -37,15 +37,15 @@ export function askServer(settings: ServerSettings, judging: Judging, cache: Ans
   const { url, model } = settings;
   const { maxTokens, temperature, extraBody } = judging;
   // Created for the first request that is not cached: cached answers need neither the server nor its key.
-  let server: ChatServer | undefined;
+  let client: OpenAiClient | undefined;
   return async (requests, { signal, onProgress }) => {
     let [done, tokens] = [0, 0];
     const ask = async (messages: Message[], stop: AbortSignal): Promise<Reply> => {
       try {
         const request = { url, model, messages, temperature, maxTokens, ...(extraBody && { extraBody }) };
         const answer = await cache.answer(request, () => {
-          server ??= new ChatServer(settings);
-          return server.chat(messages, { ...judging, signal: stop });
+          client ??= new OpenAiClient(settings);
+          return client.chat(messages, { ...judging, signal: stop });
         });
         tokens += answer.usage.promptTokens + answer.usage.completionTokens;
         return answer;

@@ -12,7 +12,7 @@ import { completionChoice, type CompletionBody } from '../schema/completions.ts'
 import { completionLogprobs } from '../schema/logprobs.ts';
 import { usage } from '../schema/tokens.ts';
 import { loadingAgain } from './adapters.ts';
-import type { ChatServer } from './client.ts';
+import type { OpenAiClient } from './client.ts';
 import { sendAll } from './send-all.ts';
 
 /** A prompt with its token ids, encoded with the policy's tokenizer and chat template. */
@@ -30,7 +30,7 @@ export interface SampledByServer {
 /** A policy on a server. */
 interface ServedPolicy {
   /** Its `model` is the policy's name on the server. */
-  server: ChatServer;
+  client: OpenAiClient;
   tokenizer: ModelTokenizer;
   /** Loads the policy's adapter if it is not loaded. Absent for a base model. */
   load?: (signal?: AbortSignal) => Promise<void>;
@@ -51,7 +51,7 @@ type Choice = z.infer<typeof readableChoice>;
  * @throws InputError when the server rejects a prompt, or reports another number of prompt tokens than the policy's tokenizer
  */
 export async function sampleFromServer(
-  { server, tokenizer, load }: ServedPolicy,
+  { client, tokenizer, load }: ServedPolicy,
   prompts: TokenizedPrompt[],
   settings: SamplingSettings,
   seed: number,
@@ -60,13 +60,13 @@ export async function sampleFromServer(
   const loading = loadingAgain(load);
 
   const ask = async (prompt: TokenizedPrompt, sample: number, stop: AbortSignal): Promise<Response> => {
-    const body = requestOf(server.model, prompt.tokens, settings, seedOf(seed, prompt.id, sample), tokenizer.eosIds);
-    const post = () => server.post('/completions', body, stop, readableCompletion);
+    const body = requestOf(client.model, prompt.tokens, settings, seedOf(seed, prompt.id, sample), tokenizer.eosIds);
+    const post = () => client.post('/completions', body, stop, readableCompletion);
     const response = await loading(post, stop).catch((error: unknown) => {
       if (!(error instanceof RequestRefused)) throw error;
       throw new InputError(`Prompt "${prompt.id}": ${error.message}; ${adviceOn(error)}.`);
     });
-    checkPromptTokens(server.url, prompt, response.usage?.prompt_tokens);
+    checkPromptTokens(client.url, prompt, response.usage?.prompt_tokens);
     return responseOf(response.choices[0], prompt, tokenizer);
   };
 
