@@ -10,8 +10,8 @@ import { z } from 'zod';
 import { hashValue } from '../../artifacts/hash.ts';
 import { jsonOf } from '../../data/json.ts';
 import { Secret } from '../../data/secret.ts';
-import { ResponseCache } from '../../labelers/judge/cache.ts';
 import type { OpenAiClient } from '../../openai/client/client.ts';
+import { ResponseCache } from '../../openai/client/response-cache.ts';
 import { RequestRefused } from '../../openai/errors.ts';
 
 /** Any response with a choice. It is passed on unchanged. */

@@ -8,10 +8,10 @@ import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import type { ChatAnswer } from '../../openai/client/chat-answer.ts';
 import { OpenAiClient } from '../../openai/client/client.ts';
+import type { AnswerCache } from '../../openai/client/response-cache.ts';
 import { sendAll } from '../../openai/client/send-all.ts';
 import { RequestRefused } from '../../openai/errors.ts';
 import type { ServerSettings } from '../../openai/client/settings.ts';
-import type { AnswerCache } from './cache.ts';
 
 /** The judge's answer, or the error if it rejected the request, usually because the request is too long. */
 export type Reply = ChatAnswer | RequestRefused;
