@@ -124,10 +124,10 @@ function refusalOf(model: string, check: () => void): RequestRefused | undefined
 function checkAccepted(replies: (Reply | undefined)[]): void {
   const [first] = replies;
   if (!(first instanceof RequestRefused) || replies.some((reply) => reply === undefined || isAnswer(reply))) return;
-  throw new InputError(`The judge rejected all of its prompts: ${first.message}; ${adviceOn(first)}.`);
+  throw new InputError(`The judge rejected all of its prompts: ${first.message}; ${adviceOnRefusal(first)}.`);
 }
 
-function adviceOn({ isTooLong, said, parameter = '' }: RequestRefused): string {
+function adviceOnRefusal({ isTooLong, said, parameter = '' }: RequestRefused): string {
   if (isTooLong) return 'use a shorter template, a lower maxTokens, or a judge with a longer context';
   // OpenAI's o1-mini and Gemma's chat templates reject system messages.
   if (/\bsystem\b/i.test(said)) return 'this model takes no system message: use a template without system_prompt';

@@ -64,7 +64,7 @@ export async function sampleFromServer(
     const post = () => client.post('/completions', body, stop, readableCompletion);
     const response = await loading(post, stop).catch((error: unknown) => {
       if (!(error instanceof RequestRefused)) throw error;
-      throw new InputError(`Prompt "${prompt.id}": ${error.message}; ${adviceOn(error)}.`);
+      throw new InputError(`Prompt "${prompt.id}": ${error.message}; ${adviceOnRefusal(error)}.`);
     });
     checkPromptTokens(client.url, prompt, response.usage?.prompt_tokens);
     return responseOf(response.choices[0], prompt, tokenizer);
@@ -83,7 +83,7 @@ export async function sampleFromServer(
   return { responses, sampledTokens: tokens };
 }
 
-const adviceOn = ({ isTooLong }: RequestRefused): string =>
+const adviceOnRefusal = ({ isTooLong }: RequestRefused): string =>
   isTooLong
     ? 'lower sample.maxNewTokens, or serve the model with a longer context (vLLM: --max-model-len)'
     : 'a server in sample.server must take prompts of token ids, as vLLM, llama.cpp and `selm serve` do';

@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { hashFile } from '../../artifacts/hash.ts';
 import { InputError } from '../../data/errors.ts';
+import { adviceOnCounts } from '../../labelers/advice.ts';
 import { createLabeler, labelSchema } from '../../labelers/index.ts';
-import { adviceOn } from '../../labelers/judge/advice.ts';
 import { outcomeOf, pairsOf, sharesOf } from '../../labelers/judge/comparisons.ts';
 import { fillTemplate, publishedTemplate, readTemplate } from '../../labelers/judge/templates.ts';
 import { withoutThought } from '../../labelers/judge/thoughts.ts';
@@ -319,12 +319,12 @@ describe('what is no judgement, or not as asked', () => {
       truncatedJudgements: 2,
       withoutTemperature: 1,
     });
-    expect(adviceOn(labels.counts)).toEqual([
+    expect(adviceOnCounts(labels.counts)).toEqual([
       "2 of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens).",
       "1 of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]].",
       "1 of the judge's answers are at its default temperature: it does not take the one that is set.",
     ]);
-    expect(adviceOn({ judgements: 4, refused: 0, unparsed: 0 })).toEqual([]);
+    expect(adviceOnCounts({ judgements: 4, refused: 0, unparsed: 0 })).toEqual([]);
   });
 
   test('an answer to a request with other fields is not taken', async () => {
