@@ -5,7 +5,7 @@ import { InputError } from '../data/errors.ts';
 import type { AnsweredRecord, LabelRecord } from '../data/records.ts';
 import { templateInputs } from '../data/template-inputs.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { adviceOn } from '../labelers/judge/advice.ts';
+import { adviceOnCounts } from '../labelers/advice.ts';
 import {
   describeReasons,
   preferencesOf,
@@ -98,7 +98,7 @@ function noPreference(stats: LabelStats, truncated: Truncated): string {
   const { rows, dropped, counts = {} } = stats;
   return [
     `None of the ${rows} prompts got a preference (${describeReasons(dropped)}): ${remedyFor(stats, truncated)}.`,
-    ...adviceOn(counts),
+    ...adviceOnCounts(counts),
   ].join(' ');
 }
 

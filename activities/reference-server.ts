@@ -10,6 +10,7 @@ import { tokenizePreferences, type TokenizedPreference } from '../engine/tokens/
 import { loadingAgain } from '../openai/client/adapters.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { logpOnServer } from '../openai/client/prompt-logprobs.ts';
+import { sendAll } from '../openai/client/send-all.ts';
 import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import { policyOnServer } from './sampling-server.ts';
 
@@ -40,18 +41,16 @@ export async function referenceOnServer(
     tokenizer: () => loadTokenizer(folder, chatTemplate),
   };
   const { rows } = await tokenizePreferences(texts, file, limits, { reference: false }, { from, to });
-  const failed = new AbortController();
-  const stop = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
-  const { client, load } = await policyOnServer(store, address, server, policy, stop);
+  const { client, load } = await policyOnServer(store, address, server, policy);
   const loading = loadingAgain(load);
   let [done, tokens] = [0, 0];
-  const ofRow = async (row: TokenizedPreference): Promise<ReferenceLogps> => {
+  const ofRow = async (row: TokenizedPreference, stop: AbortSignal): Promise<ReferenceLogps> => {
     // Equal responses are computed once.
     const known = new Map<string, Promise<number>>();
     const logps = await Promise.all(
       ROLES.map(async (role) => {
         const key = `${row[role].prompt.join()} ${row[role].response.join()}`;
-        const logp = known.get(key) ?? loading(() => logpOnServer(client, row[role], stop));
+        const logp = known.get(key) ?? loading(() => logpOnServer(client, row[role], stop), stop);
         known.set(key, logp);
         return [role, await logp];
       }),
@@ -60,11 +59,6 @@ export async function referenceOnServer(
     onProgress?.({ done: ++done, total: rows.length, unit: 'rows', tokens });
     return Object.fromEntries(logps) as ReferenceLogps;
   };
-  try {
-    await load?.();
-    return await Promise.all(rows.map(ofRow));
-  } catch (error) {
-    failed.abort(error);
-    throw error;
-  }
+  await load?.(signal);
+  return sendAll(rows, ofRow, signal);
 }

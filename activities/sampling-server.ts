@@ -14,7 +14,7 @@ import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import type { SamplingSettings } from '../engine/protocol/settings.ts';
 import { loadAdapter } from '../openai/client/adapters.ts';
-import { ChatServer } from '../openai/client/client.ts';
+import { OpenAiClient } from '../openai/client/client.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '../openai/client/sampler.ts';
 import type { PromptRecord } from '../data/records.ts';
@@ -35,9 +35,9 @@ export type Sampled = SampledByServer & { promptIds: number[][] };
 /** A policy on a server. */
 export interface OnServer {
   /** Its `model` is the policy's name on the server. */
-  client: ChatServer;
+  client: OpenAiClient;
   /** Loads the policy's adapter if it is not loaded. Absent for a model without an adapter. */
-  load?: () => Promise<void>;
+  load?: (signal?: AbortSignal) => Promise<void>;
 }
 
 /**
@@ -52,7 +52,7 @@ export async function sampleServed(
   options: CallOptions,
 ): Promise<Sampled> {
   const { policy } = await openPolicyArtifact(store, address, TOKENIZER_FILES);
-  const served = await policyOnServer(store, address, server, policy, options.signal);
+  const served = await policyOnServer(store, address, server, policy);
   return sampleOn(served, policy, await tokenizePrompts(policy, job, options), job, options);
 }
 
@@ -62,13 +62,15 @@ export async function policyOnServer(
   address: Address,
   server: SamplerSettings,
   policy: Policy,
-  signal?: AbortSignal,
 ): Promise<OnServer> {
   checkAdapter(policy);
   const name = await adapterName(store, address);
   const client = clientOf(server, name);
   if (name === undefined) return { client };
-  return { client, load: async () => loadAdapter(client, name, await placed(server, policy.adapter!, name), signal) };
+  return {
+    client,
+    load: async (signal) => loadAdapter(client, name, await placed(server, policy.adapter!, name), signal),
+  };
 }
 
 /** The prompts of a job as tokens. @throws InputError when one is too long, or the chat template refuses it */
@@ -108,14 +110,14 @@ export async function sampleOn(
   { settings, seed }: SamplingJob,
   options: CallOptions,
 ): Promise<Sampled> {
-  const served = { server: client, tokenizer: loadTokenizer(model, chatTemplate), ...(load && { load }) };
+  const served = { client, tokenizer: loadTokenizer(model, chatTemplate), ...(load && { load }) };
   const sampled = await sampleFromServer(served, prompts, settings, seed, options);
   return { ...sampled, promptIds: prompts.map(({ tokens }) => tokens) };
 }
 
 /** @param name the adapter's name. Without one, requests go to the server's base model */
 export const clientOf = ({ adapterFolder: _folder, workers: _workers, ...server }: SamplerSettings, name?: string) =>
-  new ChatServer({ ...server, ...(name !== undefined && { model: name }) });
+  new OpenAiClient({ ...server, ...(name !== undefined && { model: name }) });
 
 /** @returns undefined for a policy without an adapter. @throws InputError when all weights of the policy are trained */
 export async function adapterName(store: ArtifactStore, policy: Address): Promise<string | undefined> {

@@ -5,7 +5,7 @@ import type { CallOptions, Policy } from '../engine/protocol/jobs.ts';
 import type { Serving, VllmHost } from '../engine/vllm/host.ts';
 import type { VllmSettings } from '../engine/vllm/spec.ts';
 import { loadAdapter } from '../openai/client/adapters.ts';
-import { ChatServer } from '../openai/client/client.ts';
+import { OpenAiClient } from '../openai/client/client.ts';
 import { openPolicyArtifact } from './policy.ts';
 import {
   checkAdapter,
@@ -50,10 +50,10 @@ export async function policyOnOwnVllm(
   const serving = await vllm.serve(policy, tokens, settings, options.signal);
   const { url, key, model, concurrency, died } = serving;
   const name = nameOfAdapter((await store.manifest(address)).files);
-  const client = new ChatServer({ url, model: name ?? model, concurrency, timeoutSeconds: TIMEOUT_SECONDS }, key);
+  const client = new OpenAiClient({ url, model: name ?? model, concurrency, timeoutSeconds: TIMEOUT_SECONDS }, key);
   const signal = AbortSignal.any([died, ...(options.signal ? [options.signal] : [])]);
-  const load = name === undefined ? undefined : () => loadAdapter(client, name, policy.adapter!, signal);
-  return { serving, client, signal, ...(load && { load }) };
+  if (name === undefined) return { serving, client, signal };
+  return { serving, client, signal, load: (stop) => loadAdapter(client, name, policy.adapter!, stop) };
 }
 
 /**

@@ -1,5 +1,5 @@
 /** The result of `selm label` in a sentence. */
-import { adviceOn } from '../labelers/judge/advice.ts';
+import { adviceOnCounts } from '../labelers/advice.ts';
 import { describeReasons, type LabelStats } from '../labelers/preferences.ts';
 
 /** One sentence about the preferences that a command has written. */
@@ -19,5 +19,5 @@ function describeTruncated({ truncated }: LabelStats): string {
 /** The labeler's counts as text. */
 function describeCounts({ counts = {} }: LabelStats): string {
   const listed = Object.entries(counts).map(([name, count]) => `${name} ${count}`);
-  return listed.length === 0 ? '' : [` The labeler counts ${listed.join(', ')}.`, ...adviceOn(counts)].join(' ');
+  return listed.length === 0 ? '' : [` The labeler counts ${listed.join(', ')}.`, ...adviceOnCounts(counts)].join(' ');
 }

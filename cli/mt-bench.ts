@@ -16,7 +16,7 @@ import {
   type QuestionAnswer,
 } from '../evaluation/mt-bench/files.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
-import { adviceOn } from '../labelers/judge/advice.ts';
+import { adviceOnCounts } from '../labelers/advice.ts';
 import { addJudge, judgeOf } from './judging.ts';
 import { checkOutputs } from './output-files.ts';
 import { showProgress } from './progress.ts';
@@ -94,7 +94,7 @@ export function mtBenchCommand(): Command {
           )
         : {};
     const judgements = flags.judgements === undefined ? undefined : await readJudgements(flags.judgements);
-    if (judgements?.length === 0) throw new InputError(['There is no judgement.', ...adviceOn(counts)].join(' '));
+    if (judgements?.length === 0) throw new InputError(['There is no judgement.', ...adviceOnCounts(counts)].join(' '));
     const scores = judgements ? scoresOf(judgements, questions, seed) : [];
     const sentences = [
       ...(flags.out === undefined
@@ -102,7 +102,7 @@ export function mtBenchCommand(): Command {
         : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]),
       ...scores.map(describe),
       // `describe` counts the judgements without a rating over all models in the file.
-      ...adviceOn({ ...counts, unparsed: counts.truncatedJudgements ?? 0 }),
+      ...adviceOnCounts({ ...counts, unparsed: counts.truncatedJudgements ?? 0 }),
     ];
     const { refused = 0, truncatedJudgements, withoutTemperature } = counts;
     const summary = {

@@ -2,32 +2,15 @@
 import { z } from 'zod';
 import { charactersOf } from '../data/characters.ts';
 import { compares, comparing } from './comparing.ts';
-import { kinds } from './kinds.ts';
+import { kinds, settingsUnion } from './kinds.ts';
 import { labelerKind, type Judgement, type Labeler, type LabelerKind, type Verdict } from './labeler.ts';
 import { sumCounts } from './labels.ts';
 
 const weight = z.number().default(1).describe("Factor of this labeler's score in the sum.");
 
-const partSchema = z.discriminatedUnion(
-  'by',
-  [
-    kinds.verifier.schema.extend({ weight }),
-    kinds['final-answer'].schema.extend({ weight }),
-    kinds.regex.schema.extend({ weight }),
-    kinds['json-schema'].schema.extend({ weight }),
-    kinds.module.schema.extend({ weight }),
-    kinds['reward-model'].schema.extend({ weight }),
-    kinds.pairrm.schema.extend({ weight }),
-    kinds.judge.schema.extend({ weight }),
-  ],
-  {
-    error: ({ code }) =>
-      code === 'invalid_union'
-        ? `expected one of ${Object.keys(kinds)
-            .map((name) => `"${name}"`)
-            .join('|')}`
-        : undefined,
-  },
+const partSchema = settingsUnion(
+  Object.keys(kinds),
+  Object.values(kinds).map(({ schema }) => schema.extend({ weight })),
 );
 type Part = z.output<typeof partSchema>;
 

@@ -1,8 +1,8 @@
 /** All labelers: their settings (`label` in a run's configuration) and their creation. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { combine } from './combine.ts';
 import { compares, comparing } from './comparing.ts';
-import { kinds } from './kinds.ts';
+import { kinds, settingsUnion } from './kinds.ts';
 import type { Labeler, LabelerKind, LabelTools, Locate } from './labeler.ts';
 import { locatePeople, peopleSchema } from './people/settings.ts';
 import { truncatedSchema, type Truncated } from './truncated.ts';
@@ -12,44 +12,27 @@ const all = { ...kinds, combine };
 /** The names of all labelers. */
 export const labelerNames = Object.keys(all) as (keyof typeof all)[];
 
-const kindSchemas = [
-  all.verifier.schema,
-  all['final-answer'].schema,
-  all.regex.schema,
-  all['json-schema'].schema,
-  all.module.schema,
-  all['reward-model'].schema,
-  all.pairrm.schema,
-  all.judge.schema,
-  all.combine.schema,
-] as const;
-
-const expectedOneOf =
-  (names: string[]) =>
-  ({ code }: z.core.$ZodRawIssue) =>
-    code === 'invalid_union' ? `expected one of ${names.map((name) => `"${name}"`).join('|')}` : undefined;
+const schemas = Object.values(all).map(({ schema }) => schema);
 
 /** The settings of all labelers, discriminated by name. */
-export const labelSchema = z.discriminatedUnion('by', kindSchemas, { error: expectedOneOf(labelerNames) });
+export const labelSchema = settingsUnion(labelerNames, schemas);
 export type LabelSettings = z.output<typeof labelSchema>;
 
-const [first, ...others] = [
-  ...kindSchemas,
-  peopleSchema
-    .extend({
-      otherwise: labelSchema
-        .optional()
-        .describe(
-          'A labeler of the prompts that nobody is asked about, with its settings. Default: these prompts give no preference.',
-        ),
-    })
-    .describe(peopleSchema.description!),
-].map((schema) => schema.extend({ truncated: truncatedSchema }).describe(schema.description!));
+const people = peopleSchema
+  .extend({
+    otherwise: labelSchema
+      .optional()
+      .describe(
+        'A labeler of the prompts that nobody is asked about, with its settings. Default: these prompts give no preference.',
+      ),
+  })
+  .describe(peopleSchema.description!);
 
 /** The label settings of a run: a labeler's settings or those of people, and the treatment of truncated responses. */
-export const roundLabelSchema = z.discriminatedUnion('by', [first, ...others], {
-  error: expectedOneOf([...labelerNames, 'people']),
-});
+export const roundLabelSchema = settingsUnion(
+  [...labelerNames, 'people'],
+  [...schemas, people].map((schema) => schema.extend({ truncated: truncatedSchema }).describe(schema.description!)),
+);
 export type PeopleSettings = z.output<typeof peopleSchema> & { otherwise?: LabelSettings };
 export type RoundLabelSettings = (LabelSettings | PeopleSettings) & { truncated: Truncated };
 

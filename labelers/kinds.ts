@@ -1,4 +1,5 @@
 /** All labelers by name, except `combine`, which combines them. */
+import { z } from 'zod';
 import { finalAnswer } from './final-answer.ts';
 import { judge } from './judge/judge.ts';
 import { jsonSchema } from './json-schema.ts';
@@ -18,3 +19,13 @@ export const kinds = {
   pairrm,
   judge,
 };
+
+/**
+ * Schema of the settings of one of several labelers, discriminated by name.
+ * @param names the labelers' names, which the error for another name lists
+ */
+export const settingsUnion = <Schema extends z.ZodObject>(names: string[], [first, ...others]: Schema[]) =>
+  z.discriminatedUnion('by', [first, ...others], {
+    error: ({ code }) =>
+      code === 'invalid_union' ? `expected one of ${names.map((name) => `"${name}"`).join('|')}` : undefined,
+  });

@@ -4,8 +4,9 @@ import type { CallOptions, RewardJob, Scores } from '../engine/protocol/jobs.ts'
 import { checkOneLabel, classifiedExchanges } from '../engine/rankers/classified.ts';
 import { collectScores } from '../engine/rankers/context.ts';
 import { openTokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { ChatServer } from '../openai/client/client.ts';
+import { OpenAiClient } from '../openai/client/client.ts';
 import { rewardsOnServer } from '../openai/client/rewards.ts';
+import { sendAll } from '../openai/client/send-all.ts';
 import type { ServerSettings } from '../openai/client/settings.ts';
 
 /**
@@ -21,22 +22,15 @@ export async function scoreOnServer(
   checkOneLabel(folder, config);
   const fitted = classifiedExchanges({ folder, config, tokenizer: openTokenizer(folder) }, rows, tooLong);
   // The path is not part of the OpenAI API.
-  const server = new ChatServer({ ...settings, url: url.replace(/\/v1\/?$/, '') });
-  const failed = new AbortController();
-  const stop = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
+  const client = new OpenAiClient({ ...settings, url: url.replace(/\/v1\/?$/, '') });
   let [done, tokens] = [0, 0];
-  const rewards = fitted.map(async (answers) => {
+  const score = async (answers: (typeof fitted)[number], stop: AbortSignal): Promise<number[]> => {
     const sequences = answers.flatMap(({ exchange }) => (exchange ? [exchange.ids] : []));
-    const scores = sequences.length === 0 ? [] : await rewardsOnServer(server, sequences, stop);
+    const scores = sequences.length === 0 ? [] : await rewardsOnServer(client, sequences, stop);
     done += answers.length;
     tokens += sequences.reduce((total, { length }) => total + length, 0);
     onProgress?.({ done, total: fitted.flat().length, unit: 'answers', tokens });
     return scores;
-  });
-  try {
-    return collectScores(fitted, (await Promise.all(rewards)).flat());
-  } catch (error) {
-    failed.abort(error);
-    throw error;
-  }
+  };
+  return collectScores(fitted, (await sendAll(fitted, score, signal)).flat());
 }

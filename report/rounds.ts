@@ -3,7 +3,7 @@ import type { AnswerSummary, Comparison } from '../evaluation/comparison.ts';
 import type { DroppedPrompts } from '../activities/prompts/check.ts';
 import { ignoredNotes } from '../activities/prompts/ignored.ts';
 import { describeDropped } from '../activities/prompts/portions.ts';
-import { adviceOn } from '../labelers/judge/advice.ts';
+import { adviceOnCounts } from '../labelers/advice.ts';
 import type { RoundResult, RunStatus } from '../workflows/status.ts';
 
 /** The headings of the table of results. */
@@ -74,7 +74,7 @@ export const roundNotes = (
     : []),
   ...status.results.flatMap(({ round, label, accepted, reasons, warnings }) => [
     ...(accepted ? [] : [`Round ${round} was rolled back: ${reasons.join(' ')}`]),
-    ...[...warnings, ...adviceOn(label.counts ?? {})].map((warning) => `Round ${round}: ${warning}`),
+    ...[...warnings, ...adviceOnCounts(label.counts ?? {})].map((warning) => `Round ${round}: ${warning}`),
   ]),
   ...(status.publication === undefined ? [] : [status.publication]),
 ];

@@ -19,7 +19,7 @@ import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import { PairRm } from '../engine/onnx/rankers/pairrm.ts';
 import { openRewardModel } from '../engine/onnx/rankers/reward.ts';
 import { createLabeler } from '../labelers/index.ts';
-import { ChatServer } from '../openai/client/client.ts';
+import { OpenAiClient } from '../openai/client/client.ts';
 import { loadConfig } from '../config/load.ts';
 import { withFileErrors } from './artifacts/file-errors.ts';
 import { noTools } from './labelers/tools.ts';
@@ -179,8 +179,8 @@ test.each(hubAnswers.map((answers) => [Object.keys(answers), answers] as const))
 
 test('a server that is gone in the middle of its answer', async () => {
   const { url, close } = await breakingServer(() => undefined);
-  const server = new ChatServer({ url, model: 'm', retries: 0 });
-  const ask = () => server.chat([{ role: 'user', content: 'Hi' }], { temperature: 0, maxTokens: 9 });
+  const client = new OpenAiClient({ url, model: 'm', retries: 0 });
+  const ask = () => client.chat([{ role: 'user', content: 'Hi' }], { temperature: 0, maxTokens: 9 });
   expect(await failureOf(() => Promise.all([ask(), ask(), ask()]))).toContain(url);
   close();
 });

@@ -13,7 +13,7 @@ import {
   GAMED_FILE,
   instructionsOf,
 } from '../../evaluation/benchmarks/alpaca-eval.ts';
-import { ChatServer } from '../../openai/client/client.ts';
+import { OpenAiClient } from '../../openai/client/client.ts';
 import { requestSchema } from '../../openai/client/settings.ts';
 import { importPrompts } from '../prompts/stored.ts';
 import { readShards } from '../sample.ts';
@@ -44,7 +44,7 @@ const measure = defineStep({
     const { config, model, server, ...requests } = input.benchmark.annotator;
     const { python } = programEnvironment('alpaca-eval');
     const rows = await readShards(context.store, inputs.responses);
-    const client = new ChatServer({ url: server, model: model ?? config, ...requests });
+    const client = new OpenAiClient({ url: server, model: model ?? config, ...requests });
     const proxy = await startCachingProxy(client, {
       folder: join(context.cacheFolder, 'annotations'),
       ...(signal && { signal }),

@@ -1,6 +1,6 @@
 /**
  * A local OpenAI-compatible endpoint in front of a server, for a tool that asks by itself. Responses are cached by request, so that a tool
- * that runs again pays for nothing twice; the server's key stays in this process; and the limits and retries are those of `ChatServer`.
+ * that runs again pays for nothing twice; the server's key stays in this process; and the limits and retries are those of `OpenAiClient`.
  */
 import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage } from 'node:http';
@@ -10,8 +10,8 @@ import { z } from 'zod';
 import { hashValue } from '../../artifacts/hash.ts';
 import { jsonOf } from '../../data/json.ts';
 import { Secret } from '../../data/secret.ts';
-import { ResponseCache } from '../../labelers/judge/cache.ts';
-import type { ChatServer } from '../../openai/client/client.ts';
+import type { OpenAiClient } from '../../openai/client/client.ts';
+import { ResponseCache } from '../../openai/client/response-cache.ts';
 import { RequestRefused } from '../../openai/errors.ts';
 
 /** Any response with a choice. It is passed on unchanged. */
@@ -42,7 +42,7 @@ interface ProxyOptions {
 
 /** Starts a proxy on 127.0.0.1. */
 export async function startCachingProxy(
-  server: ChatServer,
+  client: OpenAiClient,
   { folder, signal, onAnswer }: ProxyOptions,
 ): Promise<CachingProxy> {
   const cache = new ResponseCache<Answer>(folder, responseSchema);
@@ -51,11 +51,11 @@ export async function startCachingProxy(
   // A tool may repeat a request whose answer it did not wait for.
   const pending = new Map<string, Promise<Answer>>();
   const ask = (path: string, body: object): Promise<Answer> => {
-    const request = { url: server.url, path, body };
+    const request = { url: client.url, path, body };
     const key = hashValue(request);
     const asked =
       pending.get(key) ??
-      cache.answer(request, () => server.post(path, body, ended, responseSchema)).finally(() => pending.delete(key));
+      cache.answer(request, () => client.post(path, body, ended, responseSchema)).finally(() => pending.delete(key));
     pending.set(key, asked);
     return asked;
   };

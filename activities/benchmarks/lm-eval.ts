@@ -133,8 +133,9 @@ async function withServer<T>(
       work({ ...served, ...ENGINE_LOAD }),
     );
   const toServe = { address, policy, tokens: maxLength };
-  const { serving, client, load } = await policyOnOwnVllm(vllmOf(context), context.store, toServe, vllm, options);
-  await load?.();
+  const own = await policyOnOwnVllm(vllmOf(context), context.store, toServe, vllm, options);
+  const { serving, client, load, signal } = own;
+  await load?.(signal);
   return work({ ...serving, model: client.model, batchSize: 1 });
 }
 

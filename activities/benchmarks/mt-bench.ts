@@ -8,8 +8,8 @@ import { MT_BENCH, readAnswers, readQuestions, type QuestionJudgement } from '..
 import { judgeAnswers, JUDGING } from '../../evaluation/mt-bench/judging.ts';
 import { checkReferences, matchesOf } from '../../evaluation/mt-bench/matches.ts';
 import { askEngine, askServer, type Ask } from '../../labelers/judge/ask.ts';
-import { AnswerCache } from '../../labelers/judge/cache.ts';
 import { openLabelerModel } from '../../labelers/model.ts';
+import { AnswerCache } from '../../openai/client/response-cache.ts';
 import { toolsOf } from '../label-tools.ts';
 import { importPrompts } from '../prompts/stored.ts';
 import { readShards } from '../sample.ts';

@@ -7,10 +7,11 @@ import { checkSequenceLength, readModelConfig } from '../../engine/model-files/c
 import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import type { ChatAnswer } from '../../openai/client/chat-answer.ts';
-import { ChatServer } from '../../openai/client/client.ts';
+import { OpenAiClient } from '../../openai/client/client.ts';
+import type { AnswerCache } from '../../openai/client/response-cache.ts';
+import { sendAll } from '../../openai/client/send-all.ts';
 import { RequestRefused } from '../../openai/errors.ts';
 import type { ServerSettings } from '../../openai/client/settings.ts';
-import type { AnswerCache } from './cache.ts';
 
 /** The judge's answer, or the error if it rejected the request, usually because the request is too long. */
 export type Reply = ChatAnswer | RequestRefused;
@@ -36,34 +37,27 @@ export function askServer(settings: ServerSettings, judging: Judging, cache: Ans
   const { url, model } = settings;
   const { maxTokens, temperature, extraBody } = judging;
   // Created for the first request that is not cached: cached answers need neither the server nor its key.
-  let server: ChatServer | undefined;
+  let client: OpenAiClient | undefined;
   return async (requests, { signal, onProgress }) => {
-    const failed = new AbortController();
-    const ended = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
     let [done, tokens] = [0, 0];
-    const ask = async (messages: Message[]): Promise<Reply> => {
+    const ask = async (messages: Message[], stop: AbortSignal): Promise<Reply> => {
       try {
         const request = { url, model, messages, temperature, maxTokens, ...(extraBody && { extraBody }) };
         const answer = await cache.answer(request, () => {
-          server ??= new ChatServer(settings);
-          return server.chat(messages, { ...judging, signal: ended });
+          client ??= new OpenAiClient(settings);
+          return client.chat(messages, { ...judging, signal: stop });
         });
         tokens += answer.usage.promptTokens + answer.usage.completionTokens;
         return answer;
       } catch (error) {
         if (error instanceof RequestRefused) return error;
-        // Stops the other requests. The whole step is retried, and takes the existing answers from the cache.
-        failed.abort(error);
         throw error;
       } finally {
         onProgress?.({ done: ++done, total: requests.length, unit: 'answers', tokens });
       }
     };
-    const sent = requests.map(ask);
-    // Waits until the answers that were received before a failure are cached.
-    await Promise.allSettled(sent);
-    failed.signal.throwIfAborted();
-    const replies = await Promise.all(sent);
+    // After a failure the whole step is retried, and takes the answers that were received from the cache.
+    const replies = await sendAll(requests, ask, signal);
     checkAccepted(replies);
     return replies;
   };
@@ -130,10 +124,10 @@ function refusalOf(model: string, check: () => void): RequestRefused | undefined
 function checkAccepted(replies: (Reply | undefined)[]): void {
   const [first] = replies;
   if (!(first instanceof RequestRefused) || replies.some((reply) => reply === undefined || isAnswer(reply))) return;
-  throw new InputError(`The judge rejected all of its prompts: ${first.message}; ${adviceOn(first)}.`);
+  throw new InputError(`The judge rejected all of its prompts: ${first.message}; ${adviceOnRefusal(first)}.`);
 }
 
-function adviceOn({ isTooLong, said, parameter = '' }: RequestRefused): string {
+function adviceOnRefusal({ isTooLong, said, parameter = '' }: RequestRefused): string {
   if (isTooLong) return 'use a shorter template, a lower maxTokens, or a judge with a longer context';
   // OpenAI's o1-mini and Gemma's chat templates reject system messages.
   if (/\bsystem\b/i.test(said)) return 'this model takes no system message: use a template without system_prompt';

@@ -4,7 +4,7 @@ import { chatChoice, chatMessage } from '../schema/chat.ts';
 import { usage as usageSchema } from '../schema/tokens.ts';
 
 /** Token counts from the server; 0 if it reports none. */
-export interface TokenCounts {
+interface TokenCounts {
   promptTokens: number;
   completionTokens: number;
 }
@@ -32,13 +32,11 @@ const readableChoice = z.object({
   message: chatMessage.pick({ content: true }),
   finish_reason: chatChoice.shape.finish_reason,
 });
-/** Any response, with its `usage` if it is readable. */
-export const withUsage = z.object({ usage: readableUsage });
 /** A chat response; only the fields that the client reads are validated. */
-export const readableChat = withUsage.extend({ choices: z.array(readableChoice).min(1) });
+export const readableChat = z.object({ choices: z.array(readableChoice).min(1), usage: readableUsage });
 
 /** The token counts of a response's `usage`; 0 for each missing count. */
-export const usageOf = (usage: z.output<typeof readableUsage>): TokenCounts => ({
+const usageOf = (usage: z.output<typeof readableUsage>): TokenCounts => ({
   promptTokens: usage?.prompt_tokens ?? 0,
   completionTokens: usage?.completion_tokens ?? 0,
 });

@@ -9,12 +9,12 @@ import type { Secret } from '../../data/secret.ts';
 import { unlessAborted } from './abort.ts';
 import { UnreadableResponse } from '../errors.ts';
 import type { ChatBody } from '../schema/chat.ts';
-import { chatAnswerOf, readableChat, usageOf, withUsage, type ChatAnswer, type TokenCounts } from './chat-answer.ts';
+import { chatAnswerOf, readableChat, type ChatAnswer } from './chat-answer.ts';
 import { ChatForm } from './chat-form.ts';
 import { explain, isTemporary, retryAfter } from './explain.ts';
 import { fetchWhole } from './fetch.ts';
-import { gateTo, type Gate } from './gate.ts';
 import { readKey, type Key } from './key.ts';
+import { limiterOf, type RateLimiter } from './rate-limiter.ts';
 import { requestSchema, type ServerSettings } from './settings.ts';
 
 interface ChatOptions {
@@ -24,12 +24,6 @@ interface ChatOptions {
   /** Further fields of the request's body. */
   extraBody?: Record<string, unknown>;
   signal?: AbortSignal;
-}
-
-/** Counters of requests to a server. A request has one or more attempts. Tokens of failed attempts are not counted. */
-export interface Counters extends TokenCounts {
-  requests: number;
-  attempts: number;
 }
 
 interface Request {
@@ -50,15 +44,14 @@ const BACKOFF = { minTimeout: 300, maxTimeout: 8000, randomize: true };
 /**
  * Client for one model on an OpenAI-compatible server.
  * @example
- * const server = new ChatServer({ url: 'http://127.0.0.1:8000/v1', model: 'judge' });
- * const { text } = await server.chat([{ role: 'user', content: 'Which is better?' }], { temperature: 0, maxTokens: 256 });
+ * const client = new OpenAiClient({ url: 'http://127.0.0.1:8000/v1', model: 'judge' });
+ * const { text } = await client.chat([{ role: 'user', content: 'Which is better?' }], { temperature: 0, maxTokens: 256 });
  */
-export class ChatServer {
+export class OpenAiClient {
   readonly url: string;
   readonly model: string;
-  readonly counters: Counters = { requests: 0, attempts: 0, promptTokens: 0, completionTokens: 0 };
   private readonly key: Key;
-  private readonly gate: Gate;
+  private readonly limiter: RateLimiter;
   private readonly retries: number;
   private readonly client: OpenAI;
 
@@ -71,7 +64,7 @@ export class ChatServer {
     this.url = url.replace(/\/+$/, '');
     this.model = model;
     this.key = key ? { variable: 'VLLM_API_KEY', secret: key } : readKey(keyVariable);
-    this.gate = gateTo(this.url, limits);
+    this.limiter = limiterOf(this.url, limits);
     this.retries = retries;
     this.client = new OpenAI({
       baseURL: this.url,
@@ -126,7 +119,6 @@ export class ChatServer {
     signal.throwIfAborted();
     // Many requests share one signal; Node.js would warn about a listener leak.
     setMaxListeners(0, signal);
-    this.counters.requests++;
     return unlessAborted(this.answerTo(request, signal, schema), signal);
   }
 
@@ -139,7 +131,7 @@ export class ChatServer {
     const attemptInAnyForm = async (): Promise<T> => {
       for (;;) {
         try {
-          return await this.gate.pass(attempt, signal);
+          return await this.limiter.run(attempt, signal);
         } catch (error) {
           if (signal.aborted || !request.adaptTo(error)) throw error;
         }
@@ -151,7 +143,7 @@ export class ChatServer {
         retries: this.retries,
         signal,
         shouldRetry: ({ error, attemptNumber }) => attemptNumber <= this.retries && isTemporary(error),
-        // After a Retry-After header no backoff is added: the gate already delays all requests to the server.
+        // After a Retry-After header no backoff is added: the limiter already delays all requests to the server.
         shouldConsumeRetry: ({ error }) => retryAfter(error) === undefined,
       });
     } catch (error) {
@@ -162,21 +154,16 @@ export class ChatServer {
   }
 
   private async attempt<T>(path: string, body: object, signal: AbortSignal, schema: z.ZodType<T>): Promise<T> {
-    this.counters.attempts++;
     const request = this.client.post(path, { body, signal }).asResponse();
     const response = await request.catch((error: unknown) => {
       const pause = retryAfter(error);
-      // Closes the gate before this request leaves the queue, so that the next request waits as well.
-      if (pause !== undefined) this.gate.close(pause);
+      // Before this request leaves the queue, so that the next request waits as well.
+      if (pause !== undefined) this.limiter.delay(pause);
       throw error;
     });
     const text = await response.text();
-    const content = jsonOf(text) ?? text;
-    const { success, data: answer } = schema.safeParse(content);
+    const { success, data: answer } = schema.safeParse(jsonOf(text) ?? text);
     if (!success) throw new UnreadableResponse(`a response that could not be parsed: ${text}`);
-    const { promptTokens, completionTokens } = usageOf(withUsage.safeParse(content).data?.usage);
-    this.counters.promptTokens += promptTokens;
-    this.counters.completionTokens += completionTokens;
     return answer;
   }
 }

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { RequestRefused } from '../errors.ts';
-import type { ChatServer } from './client.ts';
+import type { OpenAiClient } from './client.ts';
 
 /** A prompt and a response to it, as token ids. */
 interface Exchange {
@@ -17,17 +17,17 @@ const readable = z.object({ choices: z.array(z.object({ prompt_logprobs: z.array
 /**
  * The sum of the log-probabilities (nats) of a response's tokens, at temperature 1.
  * @throws InputError when the server rejects the request or gives no such log-probabilities, NotOnServer when it has not loaded the
- *   adapter, and the errors of `ChatServer.post`
+ *   adapter, and the errors of `OpenAiClient.post`
  */
 export async function logpOnServer(
-  server: ChatServer,
+  client: OpenAiClient,
   { prompt, response }: Exchange,
   signal?: AbortSignal,
 ): Promise<number> {
   const ids = [...prompt, ...response];
   // A server samples at least one token, which is ignored.
-  const body = { model: server.model, prompt: ids, max_tokens: 1, temperature: 1, seed: 0, prompt_logprobs: 0 };
-  const answer = await server.post('/completions', body, signal, readable).catch((error: unknown) => {
+  const body = { model: client.model, prompt: ids, max_tokens: 1, temperature: 1, seed: 0, prompt_logprobs: 0 };
+  const answer = await client.post('/completions', body, signal, readable).catch((error: unknown) => {
     if (!(error instanceof RequestRefused)) throw error;
     const advice = error.isTooLong
       ? `serve the model with a context of more than ${ids.length} tokens (vLLM: --max-model-len)`
@@ -38,7 +38,7 @@ export async function logpOnServer(
   const values = logprobs?.slice(prompt.length).map((position, i) => position?.[String(response[i])]?.logprob);
   if (logprobs?.length !== ids.length || values?.some((value) => value === undefined)) {
     throw new InputError(
-      `${server.url} gives no log-probabilities of a prompt's tokens (prompt_logprobs): use vLLM, ` +
+      `${client.url} gives no log-probabilities of a prompt's tokens (prompt_logprobs): use vLLM, ` +
         'or set sample.server.logprobs to false, so that the engine computes them.',
     );
   }

@@ -12,7 +12,8 @@ import { completionChoice, type CompletionBody } from '../schema/completions.ts'
 import { completionLogprobs } from '../schema/logprobs.ts';
 import { usage } from '../schema/tokens.ts';
 import { loadingAgain } from './adapters.ts';
-import type { ChatServer } from './client.ts';
+import type { OpenAiClient } from './client.ts';
+import { sendAll } from './send-all.ts';
 
 /** A prompt with its token ids, encoded with the policy's tokenizer and chat template. */
 export interface TokenizedPrompt extends Pick<PromptRecord, 'id' | 'prompt' | keyof TemplateFields> {
@@ -29,10 +30,10 @@ export interface SampledByServer {
 /** A policy on a server. */
 interface ServedPolicy {
   /** Its `model` is the policy's name on the server. */
-  server: ChatServer;
+  client: OpenAiClient;
   tokenizer: ModelTokenizer;
   /** Loads the policy's adapter if it is not loaded. Absent for a base model. */
-  load?: () => Promise<void>;
+  load?: (signal?: AbortSignal) => Promise<void>;
 }
 
 /** The parts of a `/completions` response that the client reads: the text, and the tokens in any of the formats that servers use. */
@@ -50,45 +51,39 @@ type Choice = z.infer<typeof readableChoice>;
  * @throws InputError when the server rejects a prompt, or reports another number of prompt tokens than the policy's tokenizer
  */
 export async function sampleFromServer(
-  { server, tokenizer, load }: ServedPolicy,
+  { client, tokenizer, load }: ServedPolicy,
   prompts: TokenizedPrompt[],
   settings: SamplingSettings,
   seed: number,
   { signal, onProgress }: CallOptions,
 ): Promise<SampledByServer> {
-  const failed = new AbortController();
-  const stop = AbortSignal.any([failed.signal, ...(signal ? [signal] : [])]);
   const loading = loadingAgain(load);
 
-  const ask = async (prompt: TokenizedPrompt, sample: number): Promise<Response> => {
-    const body = requestOf(server.model, prompt.tokens, settings, seedOf(seed, prompt.id, sample), tokenizer.eosIds);
-    const post = () => server.post('/completions', body, stop, readableCompletion);
-    const response = await loading(post).catch((error: unknown) => {
+  const ask = async (prompt: TokenizedPrompt, sample: number, stop: AbortSignal): Promise<Response> => {
+    const body = requestOf(client.model, prompt.tokens, settings, seedOf(seed, prompt.id, sample), tokenizer.eosIds);
+    const post = () => client.post('/completions', body, stop, readableCompletion);
+    const response = await loading(post, stop).catch((error: unknown) => {
       if (!(error instanceof RequestRefused)) throw error;
-      throw new InputError(`Prompt "${prompt.id}": ${error.message}; ${adviceOn(error)}.`);
+      throw new InputError(`Prompt "${prompt.id}": ${error.message}; ${adviceOnRefusal(error)}.`);
     });
-    checkPromptTokens(server.url, prompt, response.usage?.prompt_tokens);
+    checkPromptTokens(client.url, prompt, response.usage?.prompt_tokens);
     return responseOf(response.choices[0], prompt, tokenizer);
   };
 
   let [done, tokens] = [0, 0];
-  const sampleAll = async (prompt: TokenizedPrompt): Promise<Response[]> => {
-    const samples = Array.from({ length: settings.samplesPerPrompt }, (_, sample) => ask(prompt, sample));
+  const askAll = async (prompt: TokenizedPrompt, stop: AbortSignal): Promise<Response[]> => {
+    const samples = Array.from({ length: settings.samplesPerPrompt }, (_, sample) => ask(prompt, sample, stop));
     const responses = await Promise.all(samples);
     tokens += responses.reduce((total, { token_ids }) => total + token_ids.length, 0);
     onProgress?.({ done: ++done, total: prompts.length, unit: 'prompts', tokens });
     return responses;
   };
-  try {
-    await load?.();
-    return { responses: await Promise.all(prompts.map(sampleAll)), sampledTokens: tokens };
-  } catch (error) {
-    failed.abort(error);
-    throw error;
-  }
+  await load?.(signal);
+  const responses = await sendAll(prompts, askAll, signal);
+  return { responses, sampledTokens: tokens };
 }
 
-const adviceOn = ({ isTooLong }: RequestRefused): string =>
+const adviceOnRefusal = ({ isTooLong }: RequestRefused): string =>
   isTooLong
     ? 'lower sample.maxNewTokens, or serve the model with a longer context (vLLM: --max-model-len)'
     : 'a server in sample.server must take prompts of token ids, as vLLM, llama.cpp and `selm serve` do';

@@ -22,7 +22,7 @@ import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { onnxRuntime, selmVersion } from '../../engine/version.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { loadAdapter, unloadAdapter as unload } from '../../openai/client/adapters.ts';
-import { ChatServer } from '../../openai/client/client.ts';
+import { OpenAiClient } from '../../openai/client/client.ts';
 import { samplerSchema } from '../../openai/client/sampler-settings.ts';
 import { sampleFromServer } from '../../openai/client/sampler.ts';
 import { startServe, type Serving } from '../openai/server/serve.ts';
@@ -165,17 +165,17 @@ describe('an adapter', () => {
 
   test('that somebody has unloaded on the way is loaded again', async () => {
     const { policy } = await openPolicyArtifact(store, tuned.policy);
-    const server = new ChatServer({ url: serving.url, model: 'passing' });
+    const client = new OpenAiClient({ url: serving.url, model: 'passing' });
     let loads = 0;
     const load = async () => {
-      await loadAdapter(server, 'passing', policy.adapter!);
-      if (loads++ === 0) await unload(server, 'passing');
+      await loadAdapter(client, 'passing', policy.adapter!);
+      if (loads++ === 0) await unload(client, 'passing');
     };
     const tokenizer = loadTokenizer(model);
     const rows = tinyPrompts(4).map((row) => ({ ...row, tokens: tokenizer.encodePrompt(row.prompt) }));
-    const { responses } = await sampleFromServer({ server, tokenizer, load }, rows, greedy, 3, {});
+    const { responses } = await sampleFromServer({ client, tokenizer, load }, rows, greedy, 3, {});
     expect([responses.length, loads]).toEqual([4, 2]);
-    await unload(server, 'passing');
+    await unload(client, 'passing');
   });
 
   test('is refused in one sentence by a server that takes none', async () => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { ChatServer } from '../../openai/client/client.ts';
+import { OpenAiClient } from '../../openai/client/client.ts';
 import { selm } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 
@@ -173,7 +173,7 @@ test('a server that echoes the key with its slash escaped: neither its error nor
   await new Promise((resolve) => echo.once('listening', resolve));
   const { port } = echo.address() as AddressInfo;
   const ask = (path: string) =>
-    new ChatServer({
+    new OpenAiClient({
       url: `http://127.0.0.1:${port}/${path}`,
       model: 'm',
       keyVariable: 'SELM_TEST_ECHO_KEY',

@@ -9,7 +9,7 @@ import { scoresOf } from '../../evaluation/mt-bench/scores.ts';
 import { InputError } from '../../data/errors.ts';
 import { readAnswers, readJudgements, readQuestions, type QuestionJudgement } from '../../evaluation/mt-bench/files.ts';
 import { askServer } from '../../labelers/judge/ask.ts';
-import { AnswerCache } from '../../labelers/judge/cache.ts';
+import { AnswerCache } from '../../openai/client/response-cache.ts';
 import { startRecording } from '../recording-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 

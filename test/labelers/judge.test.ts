@@ -1,14 +1,13 @@
 /** The judge labeler with recorded replies: its prompts, and the scores that it reads from replies. */
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test, vi } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { hashFile } from '../../artifacts/hash.ts';
 import { InputError } from '../../data/errors.ts';
+import { adviceOnCounts } from '../../labelers/advice.ts';
 import { createLabeler, labelSchema } from '../../labelers/index.ts';
-import { AnswerCache } from '../../labelers/judge/cache.ts';
-import { adviceOn } from '../../labelers/judge/advice.ts';
 import { outcomeOf, pairsOf, sharesOf } from '../../labelers/judge/comparisons.ts';
 import { fillTemplate, publishedTemplate, readTemplate } from '../../labelers/judge/templates.ts';
 import { withoutThought } from '../../labelers/judge/thoughts.ts';
@@ -16,6 +15,7 @@ import { conclusionOf, preferredIn, ratingIn } from '../../labelers/judge/verdic
 import { candidatesOf, judge } from '../../labelers/labels.ts';
 import { isComparative, needsEngine } from '../../labelers/needs.ts';
 import { preferencesOf } from '../../labelers/preferences.ts';
+import { AnswerCache } from '../../openai/client/response-cache.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { noTools } from './tools.ts';
 
@@ -39,7 +39,6 @@ const shown = (question: string, a: string, b: string) => ({
   answer_b: b,
 });
 
-const said = (text: string) => ({ text, finishReason: 'stop', usage: { promptTokens: 1, completionTokens: 1 } });
 const needs = (more: object) => {
   const settings = labelSchema.parse({ by: 'judge', model: 'm', ...more });
   return [needsEngine(settings), isComparative(settings)];
@@ -320,12 +319,12 @@ describe('what is no judgement, or not as asked', () => {
       truncatedJudgements: 2,
       withoutTemperature: 1,
     });
-    expect(adviceOn(labels.counts)).toEqual([
+    expect(adviceOnCounts(labels.counts)).toEqual([
       "2 of the judge's answers were cut before a verdict: raise maxTokens (--judge-max-tokens).",
       "1 of the judge's answers have no verdict, or more than one: the template must ask for [[A]], [[B]] or [[C]], or for a rating such as [[7]].",
       "1 of the judge's answers are at its default temperature: it does not take the one that is set.",
     ]);
-    expect(adviceOn({ judgements: 4, refused: 0, unparsed: 0 })).toEqual([]);
+    expect(adviceOnCounts({ judgements: 4, refused: 0, unparsed: 0 })).toEqual([]);
   });
 
   test('an answer to a request with other fields is not taken', async () => {
@@ -376,35 +375,4 @@ describe('settings', () => {
     writeFileSync(template, JSON.stringify({ prompt_template: '{question} {answer}!' }));
     expect(await identityOf()).not.toEqual(before);
   });
-});
-
-test('of two answers to the same question the first in the cache is everybody’s, and a spoiled one is asked for again', async () => {
-  const place = join(folder, 'answers');
-  const request = { model: 'm' };
-  const [one, two] = [1, 2].map((n) => ({ cache: new AnswerCache(place), answer: said(`${n}`) }));
-  let late!: () => void;
-  const both = [
-    one.cache.answer(request, () => new Promise((resolve) => (late = () => resolve(one.answer)))),
-    two.cache.answer(request, async () => two.answer),
-  ];
-  expect(await both[1]).toEqual(two.answer);
-  late();
-  expect(await both[0]).toEqual(two.answer);
-  const [shelf] = execFileSync('find', [place, '-type', 'f'], { encoding: 'utf8' }).trim().split('\n');
-  writeFileSync(shelf, '{"request": {');
-  expect(await one.cache.answer(request, async () => said('3'))).toEqual(said('3'));
-});
-
-test('an answer that cannot be kept is used all the same, and said so once: it is not paid for twice', async () => {
-  const place = join(folder, 'unwritable');
-  // A dangling link: it reads as an empty folder, and no file can be created in it.
-  symlinkSync(join(folder, 'nowhere', 'below'), place);
-  const warn = vi.spyOn(console, 'warn').mockImplementation(() => {});
-  const cache = new AnswerCache(place);
-  for (const question of ['a', 'b'])
-    expect(await cache.answer({ question }, async () => said(question))).toEqual(said(question));
-  expect(warn.mock.calls).toEqual([
-    [expect.stringMatching(/^Answers of judges are not cached in .*unwritable: E[A-Z]+: /)],
-  ]);
-  warn.mockRestore();
 });

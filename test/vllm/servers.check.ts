@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { startEngine } from '../../engine/backends.ts';
 import { createLabeler, labelSchema } from '../../labelers/index.ts';
-import { ChatServer } from '../../openai/client/client.ts';
+import { OpenAiClient } from '../../openai/client/client.ts';
 import { logpOnServer } from '../../openai/client/prompt-logprobs.ts';
 import { expected as rankers, folderOf } from '../engine/onnx/rankers/fixtures.ts';
 import { fixture, readJson } from '../engine/reference-case.ts';
@@ -29,7 +29,7 @@ test("log-probabilities of given responses are the engine's and PyTorch's, to 1e
       response_input_ids: answer_ids,
     }));
     const own = await engine.run('score', { policy: { model }, rows });
-    const client = new ChatServer({ url: server.url, model: 'smollm2', keyVariable: KEY_VARIABLE });
+    const client = new OpenAiClient({ url: server.url, model: 'smollm2', keyVariable: KEY_VARIABLE });
     for (const [i, { prompt_ids, answer_ids, logp }] of cases.entries()) {
       const given = await logpOnServer(client, { prompt: prompt_ids, response: answer_ids });
       expect(Math.abs(given - own[i].logp) / answer_ids.length).toBeLessThan(1e-3);

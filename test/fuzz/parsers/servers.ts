@@ -8,7 +8,7 @@ import { pinModel, resolveModel } from '../../../data/hub.ts';
 import { promptsOf } from '../../../data/prompts.ts';
 import { collect } from '../../../data/collect.ts';
 import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
-import { ChatServer } from '../../../openai/client/client.ts';
+import { OpenAiClient } from '../../../openai/client/client.ts';
 import { sampleFromServer } from '../../../openai/client/sampler.ts';
 import { samplingSchema } from '../../../engine/protocol/settings.ts';
 import { tinyModel } from '../../tiny-model.ts';
@@ -89,7 +89,7 @@ export async function serverParsers(folder: string): Promise<Parsers> {
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 
   const tokenizer = loadTokenizer(tinyModel(join(folder, 'served')));
-  const client = () => new ChatServer({ url: `${url}/v1`, model: 'm', retries: 0 });
+  const client = () => new OpenAiClient({ url: `${url}/v1`, model: 'm', retries: 0 });
   const asked = { id: 'p', prompt: 'Hi', tokens: [5, 6, 7] };
   /** An answer is not the user's input: that a server gives none which can be read is an error that is tried again. */
   const body = (status: number, inputs: string[], ask: () => Promise<unknown>): Parser => ({
@@ -103,7 +103,7 @@ export async function serverParsers(folder: string): Promise<Parsers> {
     },
   });
   const chat = () => client().chat([{ role: 'user', content: 'Hi' }], { temperature: 0, maxTokens: 9 });
-  const sample = () => sampleFromServer({ server: client(), tokenizer }, [asked], samplingSchema.parse({}), 0, {});
+  const sample = () => sampleFromServer({ client: client(), tokenizer }, [asked], samplingSchema.parse({}), 0, {});
 
   const cache = join(folder, 'hub');
   Object.assign(process.env, { HF_ENDPOINT: url, HF_HUB_CACHE: cache });

@@ -2,14 +2,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pLimit, { type LimitFunction } from 'p-limit';
 
-/** Limits of a gate. Without `requestsPerMinute` the rate is not limited. */
+/** Without `requestsPerMinute` the rate is not limited. */
 export interface Limits {
   concurrency: number;
   requestsPerMinute?: number;
 }
 
 /** A queue for requests to one server that enforces the limits. */
-export class Gate {
+export class RateLimiter {
   private readonly limit: LimitFunction;
   private readonly interval: number;
   /** When the next request may start, in milliseconds of performance.now(). */
@@ -21,7 +21,7 @@ export class Gate {
   }
 
   /** Runs `work` when the limits allow it, unless `signal` is aborted first. */
-  pass<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
+  run<T>(work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     return this.limit(async () => {
       signal.throwIfAborted();
       await this.turn(signal);
@@ -38,17 +38,17 @@ export class Gate {
   }
 
   /** Delays all new requests by this time. Requests in progress continue. */
-  close(milliseconds: number): void {
+  delay(milliseconds: number): void {
     this.next = Math.max(this.next, performance.now() + milliseconds);
   }
 }
 
-const gates = new Map<string, Gate>();
+const limiters = new Map<string, RateLimiter>();
 
-/** The gate of a server with these limits. The whole process shares it, because a worker may label several shards at once. */
-export function gateTo(url: string, { concurrency, requestsPerMinute }: Limits): Gate {
+/** The limiter of a server with these limits. The whole process shares it, because a worker may label several shards at once. */
+export function limiterOf(url: string, { concurrency, requestsPerMinute }: Limits): RateLimiter {
   const name = JSON.stringify([url, concurrency, requestsPerMinute]);
-  const gate = gates.get(name) ?? new Gate({ concurrency, requestsPerMinute });
-  gates.set(name, gate);
-  return gate;
+  const limiter = limiters.get(name) ?? new RateLimiter({ concurrency, requestsPerMinute });
+  limiters.set(name, limiter);
+  return limiter;
 }

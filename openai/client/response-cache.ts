@@ -1,11 +1,11 @@
-/** Caches of a server's responses by request, so that what is labeled or measured again sends no requests. */
+/** Caches of servers' responses by request, so that what is labeled or measured again sends no requests. */
 import { randomUUID } from 'node:crypto';
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { hashValue } from '../../artifacts/hash.ts';
 import { jsonOf } from '../../data/json.ts';
-import type { ChatAnswer } from '../../openai/client/chat-answer.ts';
+import type { ChatAnswer } from './chat-answer.ts';
 
 const answerSchema = z.object({
   text: z.string(),
@@ -27,7 +27,7 @@ export class ResponseCache<Answer> {
   }
 
   /**
-   * The answer to a request: from the cache, or from the judge. If several processes send the same request, all use the first answer
+   * The answer to a request: from the cache, or from the server. If several processes send the same request, all use the first answer
    * that was cached, so labels and token counts do not depend on how often a request was sent.
    * @param request everything that the answer depends on
    */
@@ -42,7 +42,7 @@ export class ResponseCache<Answer> {
     } catch (error) {
       // An error such as a full disk must not discard an answer that may have cost money.
       if (!this.warned)
-        console.warn(`Answers of judges are not cached in ${this.folder}: ${(error as Error).message}.`);
+        console.warn(`Responses of servers are not cached in ${this.folder}: ${(error as Error).message}.`);
       this.warned = true;
       return answer;
     }
@@ -82,7 +82,7 @@ export class ResponseCache<Answer> {
   }
 }
 
-/** The cache of judges' answers to conversations. */
+/** A cache of answers to chat requests. */
 export class AnswerCache extends ResponseCache<ChatAnswer> {
   constructor(folder: string) {
     super(folder, answerSchema);

@@ -1,7 +1,7 @@
 /** Advice about responses that a labeler scored only in part or not at all. */
 
 /** A sentence for each counter of a labeler that indicates a problem, with a remedy if there is one. */
-export function adviceOn({
+export function adviceOnCounts({
   truncatedJudgements = 0,
   unparsed = 0,
   refused = 0,
