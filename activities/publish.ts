@@ -40,7 +40,7 @@ export const publish: Activity<PublishInput, { folder: string }> = async ({ stor
     writeFile(join(unfinished, LINEAGE), `${JSON.stringify({ policy, base, files, ...lineage }, null, 2)}\n`);
   // First, so that a folder that was left unfinished is known as one. Its files are not known yet.
   await writeLineage();
-  if (source) await cp(source, unfinished, { recursive: true });
+  if (source) await cp(source, unfinished, { recursive: true, dereference: true });
   writeTemplates(unfinished, opened);
   await writeLineage(await filesIn(unfinished));
   await rm(folder, { recursive: true, force: true });

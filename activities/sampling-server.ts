@@ -145,7 +145,7 @@ async function placed({ adapterFolder }: SamplerSettings, adapter: string, name:
   const unfinished = `${folder}.${randomUUID()}`;
   try {
     await mkdir(adapterFolder, { recursive: true });
-    await cp(adapter, unfinished, { recursive: true });
+    await cp(adapter, unfinished, { recursive: true, dereference: true });
     await rename(unfinished, folder);
   } catch (error) {
     await rm(unfinished, { recursive: true, force: true });

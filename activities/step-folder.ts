@@ -31,8 +31,8 @@ export class StepFolder {
     return patiently(() => readFile(join(this.path, name), 'utf8'));
   }
 
-  /** Copies a file or a folder. */
+  /** Copies a file or a folder. Symbolic links, as in the cache of the hub, become the files that they point to. */
   copy(source: string, name: string): Promise<void> {
-    return patiently(() => cp(source, join(this.path, name), { recursive: true }));
+    return patiently(() => cp(source, join(this.path, name), { recursive: true, dereference: true }));
   }
 }
