@@ -79,13 +79,13 @@ export const sampledSchema = promptSchema.extend({
 });
 export type SampledRecord = z.infer<typeof sampledSchema>;
 
-/** A prompt with responses from any source. Those that a policy sampled have their tokens. */
+/** A prompt with responses from any source, as texts or as conversations. Those that a policy sampled have their tokens. */
 export const answeredSchema = promptSchema.extend({
   prompt_input_ids: tokenIds.optional(),
   responses: z
     .array(
       z.looseObject({
-        text: z.string(),
+        text: responseTextSchema,
         token_ids: z.array(z.int().nonnegative()).optional(),
         finish_reason: z.enum(['stop', 'length']).optional(),
       }),
