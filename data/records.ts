@@ -44,6 +44,9 @@ export const responseTextSchema = z.union([z.string(), z.array(messageSchema).mi
   error: 'expected a string or a list of {role, content} messages',
 });
 
+/** Why a response ends. One that was cut at the length limit (`length`) has no end-of-turn token. */
+const finishReason = z.enum(['stop', 'length']);
+
 const tokenIds = z.array(z.int().nonnegative()).min(1);
 
 /** A prompt. Further fields (constraints, reference answers, …) are passed to the labelers unchanged. */
@@ -64,7 +67,7 @@ export type PromptRecord = z.infer<typeof promptSchema>;
 const responseSchema = z.object({
   text: z.string(),
   token_ids: z.array(z.int().nonnegative()),
-  finish_reason: z.enum(['stop', 'length']),
+  finish_reason: finishReason,
   logp: z.number().optional(),
 });
 export type Response = z.infer<typeof responseSchema>;
@@ -87,7 +90,7 @@ export const answeredSchema = promptSchema.extend({
       z.looseObject({
         text: responseTextSchema,
         token_ids: z.array(z.int().nonnegative()).optional(),
-        finish_reason: z.enum(['stop', 'length']).optional(),
+        finish_reason: finishReason.optional(),
       }),
     )
     .min(1),
@@ -114,7 +117,8 @@ export type Role = (typeof ROLES)[number];
 
 /**
  * A preference in TRL's format with SELM's reference response: what `prefer` and `selm label` write and `optimize` reads.
- * Training uses a response's token ids unchanged if the row has them; otherwise it encodes the text. If the chat template renders a
+ * Training uses a response's token ids unchanged if the row has them; otherwise it encodes the text, without an end-of-turn token if
+ * `ROLE_finish_reason` is `length`. If the chat template renders a
  * different prompt for a response than `prompt_input_ids`, the tokens of that prompt are in `ROLE_prompt_input_ids`.
  */
 export const preferenceSchema = z.looseObject({
@@ -134,6 +138,9 @@ export const preferenceSchema = z.looseObject({
   reference_input_ids: tokenIds.optional(),
   chosen_prompt_input_ids: tokenIds.optional(),
   rejected_prompt_input_ids: tokenIds.optional(),
+  chosen_finish_reason: finishReason.optional(),
+  rejected_finish_reason: finishReason.optional(),
+  reference_finish_reason: finishReason.optional(),
 });
 export type PreferenceRecord = z.infer<typeof preferenceSchema>;
 

@@ -99,7 +99,10 @@ export function preferencesOf(
   };
 }
 
-const isTruncated = ({ finish_reason: reason }: AnsweredRecord['responses'][number]) => reason === 'length';
+/** A response of the policy or of the data set. */
+type GivenResponse = Pick<AnsweredRecord['responses'][number], 'text' | 'token_ids' | 'finish_reason'>;
+
+const isTruncated = ({ finish_reason: reason }: GivenResponse) => reason === 'length';
 
 const noneDropped = () => Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as LabelStats['dropped'];
 
@@ -155,7 +158,8 @@ function pairOf(row: AnsweredRecord, { candidates }: LabelRecord, truncated: Tru
 }
 
 /**
- * A preference. Responses of the policy have their sampled token ids; responses of the data set are encoded. It is a conversation if the
+ * A preference. Responses of the policy have their sampled token ids; responses of the data set are encoded. A text that was cut and has
+ * no token ids says so in `ROLE_finish_reason`. The preference is a conversation if the
  * prompt is one, or if a text cannot hold a response.
  */
 function makePreference(
@@ -165,17 +169,20 @@ function makePreference(
   encode: PreferenceOptions['encode'],
 ): PreferenceRecord {
   const texts = allCandidates(row);
-  const given = {
-    chosen: { text: texts[chosen.index], ids: row.responses[chosen.index]?.token_ids },
-    rejected: { text: texts[rejected.index], ids: row.responses[rejected.index]?.token_ids },
-    reference: { text: reference.responses[0].text, ids: reference.responses[0].token_ids },
+  const candidate = (index: number): GivenResponse => row.responses[index] ?? { text: texts[index] };
+  const given: Record<Role, GivenResponse> = {
+    chosen: candidate(chosen.index),
+    rejected: candidate(rejected.index),
+    reference: reference.responses[0],
   };
   const isConversation = Object.values(given).some(({ text }) => typeof simplified(text) !== 'string');
   const prompt = isConversation ? asConversation(row.prompt, 'user') : row.prompt;
-  const idsOf = (role: Role) => {
-    const { text, ids } = given[role];
-    if (ids) return { [`${role}_input_ids`]: ids };
-    if (!encode) return {};
+  const { prompt_input_ids: promptIds } = row;
+  const tokensOf = (role: Role) => {
+    const { text, token_ids: ids } = given[role];
+    if (promptIds && ids) return { [`${role}_input_ids`]: ids };
+    if (isTruncated(given[role])) return { [`${role}_finish_reason`]: 'length' };
+    if (!promptIds || !encode) return {};
     const encoded = encode(row, text);
     return {
       [`${role}_input_ids`]: encoded.response,
@@ -191,12 +198,10 @@ function makePreference(
     reference_response: responseTo(prompt, given.reference.text),
     score_chosen: chosen.score,
     score_rejected: rejected.score,
-    ...(row.prompt_input_ids && {
-      prompt_input_ids: row.prompt_input_ids,
-      ...idsOf('chosen'),
-      ...idsOf('rejected'),
-      ...idsOf('reference'),
-    }),
+    ...(promptIds && { prompt_input_ids: promptIds }),
+    ...tokensOf('chosen'),
+    ...tokensOf('rejected'),
+    ...tokensOf('reference'),
   };
 }
 
