@@ -1,12 +1,29 @@
 /** The record types of all JSON Lines files that selm reads or writes. Records are validated once, when they are read. */
 import { z } from 'zod';
 
+const contentSchema = z.union([z.string(), z.array(z.looseObject({}))], {
+  error: "expected a string or a list of text parts; give other values, such as a tool's result, as JSON in a string",
+});
+
+/** Whether the tool calls of a message have the form that chat templates read: `{function: {name}}` or `{name}`, with other keys. */
+const areCalls = (calls: unknown): boolean =>
+  Array.isArray(calls) &&
+  calls.every((call: { function?: { name?: unknown } | null; name?: unknown } | null) => {
+    const { name } = call?.function ?? call ?? {};
+    return typeof name === 'string';
+  });
+
 /**
  * One message of a conversation, for a chat template. Its content is a text or a list of parts (the tokenizer rejects parts that are
- * not text). A message with tool calls may have no content. Other keys are passed to the template.
+ * not text). A message with tool calls may have no content. Other keys are passed to the template, in their order: a key of the schema
+ * would come before them.
  */
 export const messageSchema = z
-  .looseObject({ role: z.string().min(1), content: z.union([z.string(), z.array(z.looseObject({}))]).nullish() })
+  .looseObject({ role: z.string().min(1), content: contentSchema.nullish() })
+  .refine(({ tool_calls: calls }) => calls === null || calls === undefined || areCalls(calls), {
+    path: ['tool_calls'],
+    error: 'expected a list of calls, such as [{"type": "function", "function": {"name": "…", "arguments": {…}}}]',
+  })
   .refine(({ content, tool_calls }) => (content ?? tool_calls ?? undefined) !== undefined, {
     path: ['content'],
     error: 'expected a string or a list of text parts',
