@@ -78,15 +78,30 @@ export const promptSchema = z.looseObject({
 export type PromptRecord = z.infer<typeof promptSchema>;
 
 /**
+ * An object inside a row in which a null value counts as a missing field, as in the row itself (makeRow). Values for chat templates, which
+ * may be null, are deeper.
+ */
+const withoutNulls = <S extends z.ZodType>(schema: S) =>
+  z.preprocess(
+    (value) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null))
+        : value,
+    schema,
+  );
+
+/**
  * One response of the policy. `logp` is the sum of its tokens' log-probabilities (nats) under the policy at temperature 1; absent if
  * a server sampled the response and did not return them.
  */
-const responseSchema = z.object({
-  text: z.string(),
-  token_ids: z.array(z.int().nonnegative()),
-  finish_reason: finishReason,
-  logp: z.number().optional(),
-});
+const responseSchema = withoutNulls(
+  z.object({
+    text: z.string(),
+    token_ids: z.array(z.int().nonnegative()),
+    finish_reason: finishReason,
+    logp: z.number().optional(),
+  }),
+);
 export type Response = z.infer<typeof responseSchema>;
 
 /**
@@ -104,11 +119,13 @@ export const answeredSchema = promptSchema.extend({
   prompt_input_ids: tokenIds.optional(),
   responses: z
     .array(
-      z.looseObject({
-        text: responseTextSchema,
-        token_ids: z.array(z.int().nonnegative()).optional(),
-        finish_reason: finishReason.optional(),
-      }),
+      withoutNulls(
+        z.looseObject({
+          text: responseTextSchema,
+          token_ids: z.array(z.int().nonnegative()).optional(),
+          finish_reason: finishReason.optional(),
+        }),
+      ),
     )
     .min(1),
 });
@@ -121,7 +138,9 @@ export type AnsweredRecord = z.infer<typeof answeredSchema>;
 export const labelRecordSchema = z.object({
   id: z.string(),
   candidates: z.array(
-    z.object({ index: z.int().nonnegative(), score: z.number().optional(), pass: z.boolean().optional() }),
+    withoutNulls(
+      z.object({ index: z.int().nonnegative(), score: z.number().optional(), pass: z.boolean().optional() }),
+    ),
   ),
   /** The probability that the better candidate is better, by people's votes. Absent if neither is, and for other labelers. */
   confidence: z.number().optional(),
