@@ -120,6 +120,9 @@ function remedyFor(
       'ask for more votes (label.votes), or give label.otherwise'
     );
   }
+  if (dropped.callsAlone > rows / 2) {
+    return 'give prompts whose responses have a text, or have people label them (label.by: people)';
+  }
   if (dropped.unjudged > rows / 2) return 'the labeler scored too few responses';
   return 'sample more responses per prompt, or at a higher temperature';
 }

@@ -9,7 +9,7 @@ import { templateFields } from '../data/template-inputs.ts';
 import type { Policy, ScoreJob } from '../engine/protocol/jobs.ts';
 import { contextLength } from '../engine/model-files/config.ts';
 import { openPolicyFiles } from '../engine/tokens/policy.ts';
-import { checkTokens } from '../engine/tokens/preferences.ts';
+import { checkTokens, isOpen } from '../engine/tokens/preferences.ts';
 import { objectiveFields, objectiveSchema } from '../engine/protocol/settings.ts';
 import { adapterFolder } from './names.ts';
 import { percent } from './numbers.ts';
@@ -111,8 +111,8 @@ async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
   const policy = openPolicyFiles(base);
   const limit = contextLength(policy.model.config);
   let nonPrefix = 0;
-  const encode = (where: string, row: ScoreRow): TokenizedScoreRecord | undefined => {
-    const { prompt, response, isPrefix } = located(where, () => encodeResponse(policy, row));
+  const encode = (where: string, row: ScoreRow, open = () => false): TokenizedScoreRecord | undefined => {
+    const { prompt, response, isPrefix } = located(where, () => encodeResponse(policy, row, open()));
     if (prompt.length + response.length > limit) return undefined;
     nonPrefix += Number(!isPrefix);
     return { prompt_input_ids: prompt, response_input_ids: response };
@@ -120,9 +120,10 @@ async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
   const { rows, numbers, counts } = await readPreferences(preferences);
   checkTokens(rows, numbers, policy.tokenizer);
   const pairs = rows.flatMap((row, i) => {
-    const [chosen, rejected] = (['chosen', 'rejected'] as const).map((role) =>
-      encode(`Row ${numbers[i]}`, answerOf(role, row)),
-    );
+    const [chosen, rejected] = (['chosen', 'rejected'] as const).map((role) => {
+      const answer = answerOf(role, row);
+      return encode(`Row ${numbers[i]}`, answer, () => 'response' in answer && isOpen(row as PreferenceRecord, role));
+    });
     return chosen && rejected ? [{ chosen, rejected }] : [];
   });
   if (pairs.length === 0) {

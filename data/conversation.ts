@@ -52,6 +52,36 @@ export function textPart(part: Record<string, unknown>, of: string): TextPart {
 export const asConversation = (text: Text, role: 'user' | 'assistant'): Message[] =>
   typeof text === 'string' ? [{ role, content: text }] : text;
 
+/**
+ * A response as its text if it is one assistant message with nothing but a text, otherwise as its messages: tool calls, reasoning and the
+ * turns of others are no part of a text.
+ */
+export function simplified(response: Text): Text {
+  if (typeof response === 'string' || response.length > 1) return response;
+  const [{ role, content, ...others }] = response;
+  // A template may write several parts without the newlines that contentOf puts between them.
+  const hasParts = Array.isArray(content) && content.length > 1;
+  const isPlain = role === 'assistant' && !hasParts && Object.values(others).every(isNothing);
+  return isPlain ? contentOf(response) : response;
+}
+
+/** In a data set's column, every message has all keys. */
+const isNothing = (value: unknown) =>
+  value === null || value === undefined || (Array.isArray(value) && value.length === 0);
+
+const hasCalls = ({ tool_calls: calls }: Message) => Array.isArray(calls) && calls.length > 0;
+
+/** Whether a response has neither a text nor tool calls. */
+export const isEmpty = (response: Text): boolean =>
+  contentOf(response).trim() === '' && !(typeof response !== 'string' && response.some(hasCalls));
+
+/** Whether the assistant calls tools in a response, and writes no text. */
+export function isCallAlone(response: Text): boolean {
+  if (typeof response === 'string') return false;
+  const own = response.filter(({ role }) => role === 'assistant');
+  return own.some(hasCalls) && own.every((message) => messageText(message).trim() === '');
+}
+
 /** A response in the form of its prompt, as in TRL's formats: messages if the prompt is a conversation, otherwise a string. */
 export const responseTo = (prompt: Text, response: Text): Text =>
   typeof prompt === 'string' ? contentOf(response) : asConversation(response, 'assistant');

@@ -54,7 +54,8 @@ function withoutNulls(value: unknown): unknown {
 const startsWith = (messages: Message[], beginning: Message[]) =>
   messages.length >= beginning.length && beginning.every((message, i) => sameMessage(message, messages[i]));
 
-function checkEnd(where: string, name: string, response: Text): void {
+/** @throws InputError when a conversation does not end with the assistant */
+export function checkEnd(where: string, name: string, response: Text): void {
   if (typeof response === 'string') return;
   const { role } = response.at(-1)!;
   if (role !== 'assistant') {

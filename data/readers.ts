@@ -4,9 +4,9 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { collect } from './collect.ts';
-import { checkParts, contentOf } from './conversation.ts';
+import { checkParts, simplified } from './conversation.ts';
 import { InputError } from './errors.ts';
-import { sameText, separatePrompt } from './extract-prompt.ts';
+import { checkEnd, sameText, separatePrompt } from './extract-prompt.ts';
 import { withId } from './fields.ts';
 import {
   answeredSchema,
@@ -20,9 +20,9 @@ import {
   type AnsweredRecord,
   type DemonstrationRecord,
   type PreferenceRecord,
-  type PromptRecord,
   type SampledRecord,
   type ScoreRecord,
+  type Text,
   type TokenizedPreferenceRecord,
   type TokenizedScoreRecord,
 } from './records.ts';
@@ -41,13 +41,18 @@ export async function readAnswered(source: string): Promise<AnsweredRecord[]> {
   return (await collect(rowsOf(source))).map((row) => {
     if (!('response' in row.fields)) return withTexts(row, parseRow(withId(row), answeredSchema));
     const { response, ...prompt } = parseRow(withId(separatePrompt(row, ['response'])), scoreSchema.and(promptSchema));
-    return { ...prompt, responses: [{ text: contentOf(response) }] };
+    return { ...prompt, responses: [{ text: simplified(response) }] };
   });
 }
 
-/** Checks the texts of a record and returns it. @throws InputError for parts that are not text */
-function withTexts<R extends PromptRecord>({ where }: Row, record: R): R {
-  checkParts(where, [record.prompt, record.chosen, record.rejected]);
+/**
+ * Checks the texts of a record and returns it.
+ * @throws InputError for parts that are not text, and for a response that does not end with the assistant
+ */
+function withTexts<R extends AnsweredRecord>({ where }: Row, record: R): R {
+  const texts: Text[] = record.responses.map(({ text }) => text);
+  checkParts(where, [record.prompt, record.chosen, record.rejected, ...texts]);
+  for (const [i, text] of texts.entries()) checkEnd(where, `responses.${i}.text`, text);
   return record;
 }
 

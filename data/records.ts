@@ -1,12 +1,29 @@
 /** The record types of all JSON Lines files that selm reads or writes. Records are validated once, when they are read. */
 import { z } from 'zod';
 
+const contentSchema = z.union([z.string(), z.array(z.looseObject({}))], {
+  error: "expected a string or a list of text parts; give other values, such as a tool's result, as JSON in a string",
+});
+
+/** Whether the tool calls of a message have the form that chat templates read: `{function: {name}}` or `{name}`, with other keys. */
+const areCalls = (calls: unknown): boolean =>
+  Array.isArray(calls) &&
+  calls.every((call: { function?: { name?: unknown } | null; name?: unknown } | null) => {
+    const { name } = call?.function ?? call ?? {};
+    return typeof name === 'string';
+  });
+
 /**
  * One message of a conversation, for a chat template. Its content is a text or a list of parts (the tokenizer rejects parts that are
- * not text). A message with tool calls may have no content. Other keys are passed to the template.
+ * not text). A message with tool calls may have no content. Other keys are passed to the template, in their order: a key of the schema
+ * would come before them.
  */
 export const messageSchema = z
-  .looseObject({ role: z.string().min(1), content: z.union([z.string(), z.array(z.looseObject({}))]).nullish() })
+  .looseObject({ role: z.string().min(1), content: contentSchema.nullish() })
+  .refine(({ tool_calls: calls }) => calls === null || calls === undefined || areCalls(calls), {
+    path: ['tool_calls'],
+    error: 'expected a list of calls, such as [{"type": "function", "function": {"name": "…", "arguments": {…}}}]',
+  })
   .refine(({ content, tool_calls }) => (content ?? tool_calls ?? undefined) !== undefined, {
     path: ['content'],
     error: 'expected a string or a list of text parts',
@@ -44,6 +61,9 @@ export const responseTextSchema = z.union([z.string(), z.array(messageSchema).mi
   error: 'expected a string or a list of {role, content} messages',
 });
 
+/** Why a response ends. One that was cut at the length limit (`length`) has no end-of-turn token. */
+const finishReason = z.enum(['stop', 'length']);
+
 const tokenIds = z.array(z.int().nonnegative()).min(1);
 
 /** A prompt. Further fields (constraints, reference answers, …) are passed to the labelers unchanged. */
@@ -58,15 +78,30 @@ export const promptSchema = z.looseObject({
 export type PromptRecord = z.infer<typeof promptSchema>;
 
 /**
+ * An object inside a row in which a null value counts as a missing field, as in the row itself (makeRow). Values for chat templates, which
+ * may be null, are deeper.
+ */
+const withoutNulls = <S extends z.ZodType>(schema: S) =>
+  z.preprocess(
+    (value) =>
+      typeof value === 'object' && value !== null && !Array.isArray(value)
+        ? Object.fromEntries(Object.entries(value).filter(([, field]) => field !== null))
+        : value,
+    schema,
+  );
+
+/**
  * One response of the policy. `logp` is the sum of its tokens' log-probabilities (nats) under the policy at temperature 1; absent if
  * a server sampled the response and did not return them.
  */
-const responseSchema = z.object({
-  text: z.string(),
-  token_ids: z.array(z.int().nonnegative()),
-  finish_reason: z.enum(['stop', 'length']),
-  logp: z.number().optional(),
-});
+const responseSchema = withoutNulls(
+  z.object({
+    text: z.string(),
+    token_ids: z.array(z.int().nonnegative()),
+    finish_reason: finishReason,
+    logp: z.number().optional(),
+  }),
+);
 export type Response = z.infer<typeof responseSchema>;
 
 /**
@@ -79,16 +114,18 @@ export const sampledSchema = promptSchema.extend({
 });
 export type SampledRecord = z.infer<typeof sampledSchema>;
 
-/** A prompt with responses from any source. Those that a policy sampled have their tokens. */
+/** A prompt with responses from any source, as texts or as conversations. Those that a policy sampled have their tokens. */
 export const answeredSchema = promptSchema.extend({
   prompt_input_ids: tokenIds.optional(),
   responses: z
     .array(
-      z.looseObject({
-        text: z.string(),
-        token_ids: z.array(z.int().nonnegative()).optional(),
-        finish_reason: z.enum(['stop', 'length']).optional(),
-      }),
+      withoutNulls(
+        z.looseObject({
+          text: responseTextSchema,
+          token_ids: z.array(z.int().nonnegative()).optional(),
+          finish_reason: finishReason.optional(),
+        }),
+      ),
     )
     .min(1),
 });
@@ -101,7 +138,9 @@ export type AnsweredRecord = z.infer<typeof answeredSchema>;
 export const labelRecordSchema = z.object({
   id: z.string(),
   candidates: z.array(
-    z.object({ index: z.int().nonnegative(), score: z.number().optional(), pass: z.boolean().optional() }),
+    withoutNulls(
+      z.object({ index: z.int().nonnegative(), score: z.number().optional(), pass: z.boolean().optional() }),
+    ),
   ),
   /** The probability that the better candidate is better, by people's votes. Absent if neither is, and for other labelers. */
   confidence: z.number().optional(),
@@ -114,7 +153,8 @@ export type Role = (typeof ROLES)[number];
 
 /**
  * A preference in TRL's format with SELM's reference response: what `prefer` and `selm label` write and `optimize` reads.
- * Training uses a response's token ids unchanged if the row has them; otherwise it encodes the text. If the chat template renders a
+ * Training uses a response's token ids unchanged if the row has them; otherwise it encodes the text, without an end-of-turn token if
+ * `ROLE_finish_reason` is `length`. If the chat template renders a
  * different prompt for a response than `prompt_input_ids`, the tokens of that prompt are in `ROLE_prompt_input_ids`.
  */
 export const preferenceSchema = z.looseObject({
@@ -134,6 +174,9 @@ export const preferenceSchema = z.looseObject({
   reference_input_ids: tokenIds.optional(),
   chosen_prompt_input_ids: tokenIds.optional(),
   rejected_prompt_input_ids: tokenIds.optional(),
+  chosen_finish_reason: finishReason.optional(),
+  rejected_finish_reason: finishReason.optional(),
+  reference_finish_reason: finishReason.optional(),
 });
 export type PreferenceRecord = z.infer<typeof preferenceSchema>;
 

@@ -36,5 +36,5 @@ export function describeIssue(
     return `has no "${String(path[0])}"; ${owner} needs one.`;
   }
   if (path.length === 1 && fields[String(path[0])] === '') return `has an empty "${String(path[0])}".`;
-  return `has a wrong "${path.map(String).join('.')}": ${message.replace(/^(Invalid input|Too small|Too big): /, '')}.`;
+  return `has a wrong "${path.map(String).join('.')}": ${message.replace(/^(Invalid input|Invalid option|Too small|Too big): /, '')}.`;
 }

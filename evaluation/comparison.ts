@@ -1,5 +1,6 @@
 /** Compares the responses of two policies by the labeler's scores. */
 import { charactersOf } from '../data/characters.ts';
+import { contentOf } from '../data/conversation.ts';
 import { InputError } from '../data/errors.ts';
 import type { AnsweredRecord, LabelRecord, SampledRecord } from '../data/records.ts';
 import type { Verdict } from '../labelers/labeler.ts';
@@ -126,13 +127,13 @@ export function compare(
   };
   const rows = judged.map((answer, i) => ({
     ...row(answer),
-    opponentAnswer: other[i].record.responses[0].text,
+    opponentAnswer: contentOf(other[i].record.responses[0].text),
     ...scoreOf('opponentScore', other[i].verdict),
   }));
   return { comparison: { ...own, against }, rows };
 }
 
-const lengthOf = ({ responses }: AnsweredRecord) => charactersOf(responses[0].text);
+const lengthOf = ({ responses }: AnsweredRecord) => charactersOf(contentOf(responses[0].text));
 
 const NOTHING_JUDGED = 'The labeler scored none of the responses: choose another labeler, or change its settings.';
 
@@ -157,7 +158,7 @@ function summarize(
     ...(first.every(({ token_ids }) => token_ids) && {
       meanTokens: mean(first.map(({ token_ids }) => token_ids!.length)),
     }),
-    meanCharacters: mean(first.map(({ text }) => charactersOf(text))),
+    meanCharacters: mean(first.map(({ text }) => charactersOf(contentOf(text)))),
   };
 }
 

@@ -1,5 +1,5 @@
 /** Computes labels: the labeler's verdict on each candidate. */
-import { contentOf } from '../data/conversation.ts';
+import { contentOf, isCallAlone } from '../data/conversation.ts';
 import type { AnsweredRecord, LabelRecord, PromptRecord, Text } from '../data/records.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
 import type { Labeler, Verdict } from './labeler.ts';
@@ -14,8 +14,8 @@ export interface Labels {
 /** A prompt's candidates. */
 export interface CandidateSet {
   prompt: PromptRecord;
-  /** Texts of the candidates, as passed to the labeler. */
-  texts: string[];
+  /** Texts of the candidates, as passed to the labeler. Undefined for tool calls without a text: a labeler scores texts. */
+  texts: (string | undefined)[];
   /** Index of each candidate among all candidates of the row. */
   indices: number[];
 }
@@ -31,12 +31,14 @@ export function candidatesOf(row: AnsweredRecord, truncated: Truncated = 'keep')
   const all = allCandidates(row);
   const isDropped = (index: number) => truncated === 'drop' && row.responses[index]?.finish_reason === 'length';
   const indices = [...all.keys()].filter((index) => !isDropped(index));
-  return { prompt: promptOf(row), texts: indices.map((index) => contentOf(all[index])), indices };
+  return { prompt: promptOf(row), texts: indices.map((index) => textToScore(all[index])), indices };
 }
+
+const textToScore = (response: Text): string | undefined => (isCallAlone(response) ? undefined : contentOf(response));
 
 /** The first response of a policy (candidate 0) and the first response of an opponent (candidate 1), if there is one. */
 export function firstAnswers(row: AnsweredRecord, opponent?: AnsweredRecord): CandidateSet {
-  const texts = [row, ...(opponent ? [opponent] : [])].map(({ responses }) => responses[0].text);
+  const texts = [row, ...(opponent ? [opponent] : [])].map(({ responses }) => textToScore(responses[0].text));
   return { prompt: promptOf(row), texts, indices: [...texts.keys()] };
 }
 
@@ -45,9 +47,15 @@ function promptOf(row: AnsweredRecord): PromptRecord {
   return prompt;
 }
 
-/** Labels all candidates. Duplicate texts of a prompt are scored once, and a prompt without texts is not passed to the labeler. */
+/**
+ * Labels all candidates. Duplicate texts of a prompt are scored once, a prompt without texts is not passed to the labeler, and a
+ * candidate without a text gets no score.
+ */
 export async function judge(rows: CandidateSet[], labeler: Labeler, options: CallOptions = {}): Promise<Labels> {
-  const distinct = rows.map(({ prompt, texts }) => ({ prompt, answers: [...new Set(texts)] }));
+  const distinct = rows.map(({ prompt, texts }) => ({
+    prompt,
+    answers: [...new Set(texts.filter((text) => text !== undefined))],
+  }));
   const { verdicts, counts = {} } = await labeler.judge(
     distinct.filter(({ answers }) => answers.length > 0),
     options,
@@ -59,8 +67,8 @@ export async function judge(rows: CandidateSet[], labeler: Labeler, options: Cal
     if (given?.length !== answers.length) {
       throw new Error(`The labeler ${labeler.name} gave ${given?.length} verdicts on ${answers.length} answers.`);
     }
-    const verdictOf = new Map(answers.map((text, j) => [text, judgement(given[j])]));
-    return { id: prompt.id, candidates: texts.map((text, j) => ({ index: indices[j], ...verdictOf.get(text)! })) };
+    const verdictOf = new Map<string | undefined, Verdict>(answers.map((text, j) => [text, judgement(given[j])]));
+    return { id: prompt.id, candidates: texts.map((text, j) => ({ index: indices[j], ...verdictOf.get(text) })) };
   });
   return { labels, counts };
 }

@@ -1,5 +1,6 @@
 /** Computes preferences from labels: the best candidate is chosen, the worst one rejected. */
-import { asConversation, contentOf, responseTo } from '../data/conversation.ts';
+import { asConversation, isCallAlone, isEmpty, responseTo, simplified } from '../data/conversation.ts';
+import { sameText } from '../data/extract-prompt.ts';
 import type { AnsweredRecord, LabelRecord, PreferenceRecord, PromptRecord, Role, Text } from '../data/records.ts';
 import { templateFields } from '../data/template-inputs.ts';
 import type { Verdict } from './labeler.ts';
@@ -7,13 +8,15 @@ import { allCandidates, sumCounts, verdictOn, type Labels } from './labels.ts';
 import type { Truncated } from './truncated.ts';
 
 /**
- * Reasons why a prompt has no preference: a single candidate, fewer than two scores, no candidate that may be chosen, equal scores.
+ * Reasons why a prompt has no preference: a single candidate, fewer than two scores because all others are tool calls without a text or
+ * for another reason, no candidate that may be chosen, equal scores.
  */
-const DROP_REASONS = ['oneCandidate', 'unjudged', 'noAnswer', 'tie'] as const;
+const DROP_REASONS = ['oneCandidate', 'callsAlone', 'unjudged', 'noAnswer', 'tie'] as const;
 type DropReason = (typeof DROP_REASONS)[number];
 
 const REASONS: Record<DropReason, string> = {
   oneCandidate: 'with one candidate',
+  callsAlone: 'with tool calls without a text, which labelers do not score',
   unjudged: 'with too few scored responses',
   noAnswer: 'with no response that may be chosen',
   tie: 'tied',
@@ -60,7 +63,7 @@ export interface PreferenceOptions {
 }
 
 /**
- * Computes preferences from labeled rows. Duplicate texts count as one candidate. Among candidates with equal scores, the first one is
+ * Computes preferences from labeled rows. Equal responses count as one candidate. Among candidates with equal scores, the first one is
  * used. An empty response is never chosen, and a response without a score is neither chosen nor rejected.
  * @param references rows with the same prompts, in the same order. The first response of each is the preference's
  *   `reference_response`. Default: `rows`
@@ -96,7 +99,10 @@ export function preferencesOf(
   };
 }
 
-const isTruncated = ({ finish_reason: reason }: AnsweredRecord['responses'][number]) => reason === 'length';
+/** A response of the policy or of the data set. */
+type GivenResponse = Pick<AnsweredRecord['responses'][number], 'text' | 'token_ids' | 'finish_reason'>;
+
+const isTruncated = ({ finish_reason: reason }: GivenResponse) => reason === 'length';
 
 const noneDropped = () => Object.fromEntries(DROP_REASONS.map((reason) => [reason, 0])) as LabelStats['dropped'];
 
@@ -133,12 +139,17 @@ interface Pair {
 }
 
 function pairOf(row: AnsweredRecord, { candidates }: LabelRecord, truncated: Truncated): Pair | DropReason {
-  const all = allCandidates(row).map(contentOf);
-  if (new Set(candidates.map(({ index }) => all[index])).size <= 1) return 'oneCandidate';
+  const all = allCandidates(row).map(simplified);
+  const differ = ([first, ...others]: { index: number }[]) =>
+    others.some(({ index }) => !sameText(all[index], all[first.index]));
+  if (!differ(candidates)) return 'oneCandidate';
   const judged = candidates.filter(isJudged);
-  if (new Set(judged.map(({ index }) => all[index])).size < 2) return 'unjudged';
+  if (!differ(judged)) {
+    const others = candidates.filter((candidate) => !isJudged(candidate));
+    return others.every(({ index }) => isCallAlone(all[index])) ? 'callsAlone' : 'unjudged';
+  }
   const isFit = ({ index }: { index: number }) =>
-    all[index].trim() !== '' && !(truncated === 'reject' && row.responses[index]?.finish_reason === 'length');
+    !isEmpty(all[index]) && !(truncated === 'reject' && row.responses[index]?.finish_reason === 'length');
   const answers = judged.filter(isFit);
   if (answers.length === 0) return 'noAnswer';
   const chosen = answers.reduce((a, b) => (b.score > a.score ? b : a));
@@ -146,7 +157,11 @@ function pairOf(row: AnsweredRecord, { candidates }: LabelRecord, truncated: Tru
   return chosen.score <= rejected.score ? 'tie' : { chosen, rejected };
 }
 
-/** A preference. Responses of the policy have their sampled token ids; responses of the data set are encoded. */
+/**
+ * A preference. Responses of the policy have their sampled token ids; responses of the data set are encoded. A text that was cut and has
+ * no token ids says so in `ROLE_finish_reason`. The preference is a conversation if the
+ * prompt is one, or if a text cannot hold a response.
+ */
 function makePreference(
   row: AnsweredRecord,
   { chosen, rejected }: Pair,
@@ -154,17 +169,20 @@ function makePreference(
   encode: PreferenceOptions['encode'],
 ): PreferenceRecord {
   const texts = allCandidates(row);
-  const given = {
-    chosen: { text: texts[chosen.index], ids: row.responses[chosen.index]?.token_ids },
-    rejected: { text: texts[rejected.index], ids: row.responses[rejected.index]?.token_ids },
-    reference: { text: reference.responses[0].text as Text, ids: reference.responses[0].token_ids },
+  const candidate = (index: number): GivenResponse => row.responses[index] ?? { text: texts[index] };
+  const given: Record<Role, GivenResponse> = {
+    chosen: candidate(chosen.index),
+    rejected: candidate(rejected.index),
+    reference: reference.responses[0],
   };
-  const isLong = Object.values(given).some(({ text }) => typeof text !== 'string' && text.length > 1);
-  const prompt = isLong ? asConversation(row.prompt, 'user') : row.prompt;
-  const idsOf = (role: Role) => {
-    const { text, ids } = given[role];
-    if (ids) return { [`${role}_input_ids`]: ids };
-    if (!encode) return {};
+  const isConversation = Object.values(given).some(({ text }) => typeof simplified(text) !== 'string');
+  const prompt = isConversation ? asConversation(row.prompt, 'user') : row.prompt;
+  const { prompt_input_ids: promptIds } = row;
+  const tokensOf = (role: Role) => {
+    const { text, token_ids: ids } = given[role];
+    if (promptIds && ids) return { [`${role}_input_ids`]: ids };
+    if (isTruncated(given[role])) return { [`${role}_finish_reason`]: 'length' };
+    if (!promptIds || !encode) return {};
     const encoded = encode(row, text);
     return {
       [`${role}_input_ids`]: encoded.response,
@@ -180,12 +198,10 @@ function makePreference(
     reference_response: responseTo(prompt, given.reference.text),
     score_chosen: chosen.score,
     score_rejected: rejected.score,
-    ...(row.prompt_input_ids && {
-      prompt_input_ids: row.prompt_input_ids,
-      ...idsOf('chosen'),
-      ...idsOf('rejected'),
-      ...idsOf('reference'),
-    }),
+    ...(promptIds && { prompt_input_ids: promptIds }),
+    ...tokensOf('chosen'),
+    ...tokensOf('rejected'),
+    ...tokensOf('reference'),
   };
 }
 

@@ -1,5 +1,5 @@
 /** Preferences as the tokens that are trained on: sampled token ids are used as they are, texts are encoded, all are cut to length. */
-import { contentOf } from '../../data/conversation.ts';
+import { asConversation, contentOf, simplified } from '../../data/conversation.ts';
 import { InputError, located } from '../../data/errors.ts';
 import { preferencesOf, type ReadCounts } from '../../data/readers.ts';
 import {
@@ -138,18 +138,12 @@ function encodeRoles(
   }
   const asText = present.filter((role) => row[`${role}_input_ids`] === undefined);
   const encoded =
-    asText.length > 0
-      ? policy.tokenizer().encodeExchange(
-          texts!.prompt,
-          asText.map((role) => texts![role]!),
-          texts!.inputs,
-        )
-      : undefined;
+    asText.length > 0 ? encodeTexts(policy.tokenizer(), row as PreferenceRecord, texts!, asText) : undefined;
   const rolePrompt = (role: Role) =>
     (row as Record<string, unknown>)[`${role}_prompt_input_ids`] as number[] | undefined;
   const tokens = (role: Role): TokenizedResponse => {
     const ids = row[`${role}_input_ids`];
-    if (!ids) return { prompt: encoded!.prompt, response: encoded!.responses[asText.indexOf(role)] };
+    if (!ids) return encoded!.responses.get(role)!;
     const prompt = rolePrompt(role) ?? row.prompt_input_ids;
     if (!prompt)
       throw new InputError(`it has "${role}_input_ids" without "prompt_input_ids": give both, or the texts alone.`);
@@ -161,6 +155,45 @@ function encodeRoles(
     roles: { chosen, rejected, reference: present.includes('reference') ? tokens('reference') : chosen },
     isPrefix: (encoded?.isPrefix ?? true) && ROLES.every((role) => rolePrompt(role) === undefined),
   };
+}
+
+/** The tokens of a row's texts, by role. Responses that follow the same prompt have the same array as their prompt. */
+function encodeTexts(
+  tokenizer: Pick<ModelTokenizer, 'encodeExchange'>,
+  row: PreferenceRecord,
+  { prompt: text, inputs, ...texts }: Texts,
+  roles: Role[],
+) {
+  const responses = new Map<Role, TokenizedResponse>();
+  let prompt: number[] = [];
+  let isPrefix = true;
+  for (const open of [false, true]) {
+    const group = roles.filter((role) => isOpen(row, role) === open);
+    if (group.length === 0) continue;
+    const given = group.map((role) => texts[role]!);
+    const encoded = tokenizer.encodeExchange(text, given, { ...inputs, open });
+    isPrefix &&= encoded.isPrefix;
+    if (encoded.prompt.join() !== prompt.join()) prompt = encoded.prompt;
+    for (const [i, role] of group.entries()) responses.set(role, { prompt, response: encoded.responses[i] });
+  }
+  return { responses, isPrefix };
+}
+
+/**
+ * Whether nothing ends a response when its text is encoded: it was cut. An empty text has an end all the same, since a response has at
+ * least one token.
+ * @throws InputError when the response was cut in a message that is more than a text
+ */
+export function isOpen(row: PreferenceRecord, role: Role): boolean {
+  if (row[`${role}_finish_reason`] !== 'length') return false;
+  const { [role === 'reference' ? 'reference_response' : role]: text = '' } = row;
+  if (typeof simplified(asConversation(text, 'assistant').slice(-1)) !== 'string') {
+    throw new InputError(
+      `its "${role}_finish_reason" is length, and its response ends with more than a text (tool calls, reasoning, parts): ` +
+        'give its token ids, or leave the row out.',
+    );
+  }
+  return contentOf(text) !== '';
 }
 
 type Texts = { prompt: Text; inputs: TemplateInputs } & Partial<Record<Role, Text>>;

@@ -51,8 +51,12 @@ export const tokenizeResponses = (policy: TextPolicy, rows: ScoreRow[], other?: 
     }),
   );
 
-/** The tokens of a row, which may be longer than the model's context. @throws InputError like tokenizeResponse */
-export function encodeResponse({ model, tokenizer }: TextPolicy, row: ScoreRow): EncodedResponse {
+/**
+ * The tokens of a row, which may be longer than the model's context.
+ * @param open whether the text of the response was cut, so that nothing ends it
+ * @throws InputError like tokenizeResponse
+ */
+export function encodeResponse({ model, tokenizer }: TextPolicy, row: ScoreRow, open = false): EncodedResponse {
   if (isTokenized(row)) {
     const { prompt_input_ids: prompt, response_input_ids: response } = row;
     return { prompt: checkIds(model, prompt), response: checkIds(model, response), isPrefix: true };
@@ -62,7 +66,7 @@ export function encodeResponse({ model, tokenizer }: TextPolicy, row: ScoreRow):
     const prompt = tokenizer().encodePrompt(row.prompt, inputs);
     return { prompt, response: checkIds(model, row.response_input_ids), isPrefix: true };
   }
-  const { prompt, responses, isPrefix } = tokenizer().encodeExchange(row.prompt, [row.response], inputs);
+  const { prompt, responses, isPrefix } = tokenizer().encodeExchange(row.prompt, [row.response], { ...inputs, open });
   return { prompt, response: responses[0], isPrefix };
 }
 

@@ -1,16 +1,25 @@
 /** The pairs of a prompt's responses about which people can be asked. */
-import type { AnsweredRecord } from '../../data/records.ts';
-import { candidatesOf } from '../labels.ts';
+import { asConversation, isEmpty, messageText } from '../../data/conversation.ts';
+import type { AnsweredRecord, Text } from '../../data/records.ts';
+import { allCandidates, candidatesOf } from '../labels.ts';
 import type { Truncated } from '../truncated.ts';
 
 /**
- * The indices of the row's candidates that people can compare: of equal texts the first, and no empty text.
+ * The indices of the row's candidates that people can compare: of those that look the same the first, and none that is empty.
  * @param truncated with `drop`, responses that were cut at the length limit are no candidates
  */
 export function comparableCandidates(row: AnsweredRecord, truncated: Truncated): number[] {
-  const { texts, indices } = candidatesOf(row, truncated);
-  return indices.filter((_, i) => texts[i].trim() !== '' && texts.indexOf(texts[i]) === i);
+  const all = allCandidates(row);
+  const { indices } = candidatesOf(row, truncated);
+  const shown = indices.map((index) => shownOf(all[index]));
+  return indices.filter((index, i) => !isEmpty(all[index]) && shown.indexOf(shown[i]) === i);
 }
+
+/** What the page shows of a response: all but its reasoning. */
+const shownOf = (response: Text): string =>
+  JSON.stringify(
+    asConversation(response, 'assistant').map((message) => [message.role, messageText(message), message['tool_calls']]),
+  );
 
 /** All pairs of positions in a list of `count`. */
 export const pairsOf = (count: number): [number, number][] =>

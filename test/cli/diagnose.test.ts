@@ -6,8 +6,10 @@ import { writeJsonl } from '../../data/jsonl.ts';
 import type { TokenizedPreferenceRecord } from '../../data/records.ts';
 import { selm, summaryOf } from '../command.ts';
 import { readModelConfig } from '../../engine/model-files/config.ts';
+import { loadTokenizer } from '../../engine/tokenizer/tokenizer.ts';
 import { fixture, readJson, referenceCase } from '../engine/reference-case.ts';
 import { temporaryFolder } from '../temporary.ts';
+import { tinyAdapter, tinyModel } from '../tiny-model.ts';
 
 const folder = temporaryFolder();
 const { pairs, model, policy, reference, optimizeJob } = referenceCase('llama');
@@ -88,4 +90,22 @@ test('a row that cannot be read is named by its number in the file, and so is a 
     code: 2,
     stderr: `selm: All preferences of ${preferences} are longer than the ${maxPositions} tokens of the model's context: shorten them.\n`,
   });
+});
+
+test('a text that was cut is scored without an end', async () => {
+  const tiny = tinyModel(join(folder, 'tiny'));
+  const tokenizer = loadTokenizer(tiny);
+  const texts = { prompt: 'Hello', chosen: 'Yes', rejected: 'No' };
+  const [cut, ended] = tokenizer.encodeExchange('Hello', ['Yes', 'No']).responses;
+  const ids = { prompt_input_ids: tokenizer.encodePrompt('Hello'), rejected_input_ids: ended };
+  const diagnosed = async (row: object) => {
+    const file = join(folder, 'cut.jsonl');
+    await writeJsonl(file, [row]);
+    const args = ['diagnose', '--model', tiny, '--adapter', tinyAdapter, '--preferences', file, '--json'];
+    return summaryOf<object>(await selm(args, {}));
+  };
+  const open = await diagnosed({ ...texts, chosen_finish_reason: 'length' });
+  // The tokens of a cut response are all but the one that ends it.
+  expect(open).toEqual(await diagnosed({ ...ids, chosen_input_ids: cut.slice(0, -1) }));
+  expect(open).not.toEqual(await diagnosed(texts));
 });

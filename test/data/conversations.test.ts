@@ -249,6 +249,44 @@ test.each([
   await expect(read(row)).rejects.toThrow(`line 1 has a wrong "${name}": expected`);
 });
 
+const call = { type: 'function', function: { name: 'weather', arguments: { city: 'Rome' } } };
+const CONTENT =
+  "expected a string or a list of text parts; give other values, such as a tool's result, as JSON in a string.";
+const CALLS = 'expected a list of calls, such as [{"type": "function", "function": {"name": "…", "arguments": {…}}}].';
+
+test.each([
+  ['content', { role: 'tool', content: { temp: 20 } }, CONTENT],
+  ['content', { role: 'tool', content: 20 }, CONTENT],
+  ['content', { role: 'user', content: true }, CONTENT],
+  ['tool_calls', { role: 'assistant', content: '', tool_calls: JSON.stringify([call]) }, CALLS],
+  ['tool_calls', { role: 'assistant', content: null, tool_calls: call }, CALLS],
+  ['tool_calls', { role: 'assistant', tool_calls: [JSON.stringify(call)] }, CALLS],
+  ['tool_calls', { role: 'assistant', tool_calls: [{ type: 'function', function: 'weather' }] }, CALLS],
+  ['tool_calls', { role: 'assistant', tool_calls: [{ type: 'function' }] }, CALLS],
+  ['tool_calls', { role: 'assistant', tool_calls: [null] }, CALLS],
+])('a message with a wrong %s is refused with the form that it needs: %j', async (key, message, sentence) => {
+  const rows = { prompt: [question, message, followUp], chosen: [honey], rejected: [snow] };
+  await expect(read(rows)).rejects.toThrow(`one.jsonl line 1 has a wrong "prompt.1.${key}": ${sentence}`);
+  const messages = [question, message, honey];
+  await expect(readDemonstrations(fileOf('sft.jsonl', { messages }))).rejects.toThrow(
+    `sft.jsonl line 1 has a wrong "messages.1.${key}": ${sentence}`,
+  );
+});
+
+test('a message keeps the order of its keys, and its calls as they are', async () => {
+  const columns = { name: null, function: null };
+  const calling = {
+    role: 'assistant',
+    content: null,
+    reasoning_content: 'Hm.',
+    tool_calls: [call, { ...call, name: null }, { name: 'weather', arguments: '{"city": "Rome"}', function: null }],
+    name: 'bot',
+  };
+  const given = [question, { ...calling, tool_calls: [...calling.tool_calls, { ...columns, name: 'time' }] }, followUp];
+  const { prompt } = await read({ prompt: given, chosen: [honey], rejected: [snow] });
+  expect(JSON.stringify(prompt)).toBe(JSON.stringify(given));
+});
+
 describe('rows whose chosen and rejected are equal', () => {
   const tokens = { prompt_input_ids: [1], chosen_input_ids: [2], rejected_input_ids: [2] };
   const equal = [

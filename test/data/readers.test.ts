@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
-import { readDemonstrations, readPreferences, readSampled, readScoreRows } from '../../data/readers.ts';
+import { readAnswered, readDemonstrations, readPreferences, readSampled, readScoreRows } from '../../data/readers.ts';
 import { fileOf } from './folder.ts';
 
 const tokens = { prompt_input_ids: [1, 2], chosen_input_ids: [3], rejected_input_ids: [4, 5] };
@@ -104,7 +104,33 @@ describe('sampled prompts', () => {
     expect(await readSampled(fileOf('sampled.jsonl', ...rows))).toEqual(rows);
   });
 
+  test('have no field that is null, but for what templates get', async () => {
+    const nulls = { token_ids: null, finish_reason: null, logp: null, source: null };
+    const call = { name: 'f', arguments: { x: null } };
+    const text = [{ role: 'assistant', content: null, tool_calls: [call] }];
+    const template = { tools: [{ name: 'f', parameters: null }], chat_template_kwargs: { persona: null } };
+    const row = { id: 'a', prompt: 'x', ...template, kwargs: [{ count: null }] };
+    const responses = [{ text: 'y' }, { text }];
+    const given = responses.map((one) => ({ ...one, ...nulls }));
+    expect(await readAnswered(fileOf('nulls.jsonl', { ...row, responses: given }))).toEqual([{ ...row, responses }]);
+    const { logp: _, ...unscored } = response;
+    const path = fileOf('no-logp.jsonl', { id: 'a', prompt: 'x', responses: [{ ...unscored, logp: null }] });
+    expect(await readSampled(path)).toEqual([{ id: 'a', prompt: 'x', responses: [unscored] }]);
+  });
+
   test.each([
+    [
+      { id: 'a', prompt: 'x', responses: [{ ...response, finish_reason: 'eos' }] },
+      /line 1 has a wrong "responses\.0\.finish_reason": expected one of "stop"\|"length"\.$/,
+    ],
+    [
+      { id: 'a', prompt: 'x', responses: [{ ...response, text: null }] },
+      /line 1 has a wrong "responses\.0\.text": expected string, received undefined\.$/,
+    ],
+    [
+      { id: 'a', prompt: 'x', responses: [null] },
+      /line 1 has a wrong "responses\.0": expected object, received null\.$/,
+    ],
     [{ id: 'a', prompt: 'x' }, /line 1 has no "responses"/],
     [{ id: 'a', prompt: 'x', responses: [] }, /line 1 has a wrong "responses"/],
     [{ id: 'a', prompt: 'x', responses: [{ ...response, logp: '-0.5' }] }, /line 1 has a wrong "responses\.0\.logp"/],

@@ -101,7 +101,7 @@ describe('an empty answer', () => {
   test('is never chosen, however it scores', async () => {
     const { preferences, stats } = await label([sampled('p', ['', 'a']), sampled('q', [' ', '\n'])], likesEmpty);
     expect(preferences).toEqual([]);
-    expect(stats.dropped).toEqual({ tie: 1, noAnswer: 1, unjudged: 0, oneCandidate: 0 });
+    expect(stats.dropped).toEqual({ tie: 1, noAnswer: 1, callsAlone: 0, unjudged: 0, oneCandidate: 0 });
   });
 
   test('may be rejected', async () => {
@@ -121,7 +121,7 @@ test('what carries no preference is dropped and counted, and all answers are in 
   expect(stats).toEqual({
     rows: 3,
     preferences: 1,
-    dropped: { tie: 1, oneCandidate: 1, unjudged: 0, noAnswer: 0 },
+    dropped: { tie: 1, oneCandidate: 1, callsAlone: 0, unjudged: 0, noAnswer: 0 },
     answers: 8,
     truncated: 0,
     unjudged: 0,

@@ -57,7 +57,7 @@ describe('labels of votes', () => {
       score_chosen: 2 / 3,
     });
     expect(preferences[0].confidence).toBeCloseTo(2 / 3, 15);
-    expect(stats.dropped).toEqual({ oneCandidate: 0, unjudged: 1, noAnswer: 0, tie: 3 });
+    expect(stats.dropped).toEqual({ oneCandidate: 0, callsAlone: 0, unjudged: 1, noAnswer: 0, tie: 3 });
     expect(stats.counts).toEqual({
       asked: 5,
       preferred: 1,

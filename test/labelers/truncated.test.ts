@@ -73,6 +73,42 @@ describe('a truncated answer', () => {
     expect(others[0]).toMatchObject({ chosen_input_ids: [4, 5, 0], rejected_input_ids: [3] });
   });
 
+  test('says so beside its text if it has no tokens, after a prompt with tokens and without', async () => {
+    const rows = [row([CUT, SHORT]), row([SHORT, ['cut', [3], 'length']])].map(({ prompt_input_ids, ...one }, i) => ({
+      ...one,
+      ...(i === 0 && { prompt_input_ids }),
+      responses: one.responses.map(({ token_ids: _ids, ...response }) => response),
+    }));
+    const labels = await judge(
+      rows.map((one) => candidatesOf(one)),
+      byLength,
+    );
+    expect(preferencesOf(rows, labels).preferences).toEqual([
+      {
+        id: 'p',
+        prompt: 'Say it.',
+        chosen: 'the longest of all',
+        rejected: 'short',
+        reference_response: 'the longest of all',
+        score_chosen: 18,
+        score_rejected: 5,
+        prompt_input_ids: [7, 8, 9],
+        chosen_finish_reason: 'length',
+        reference_finish_reason: 'length',
+      },
+      {
+        id: 'p',
+        prompt: 'Say it.',
+        chosen: 'short',
+        rejected: 'cut',
+        reference_response: 'short',
+        score_chosen: 5,
+        score_rejected: 3,
+        rejected_finish_reason: 'length',
+      },
+    ]);
+  });
+
   test('that is all there is has nothing to be chosen beside it', async () => {
     const all: Answer[] = [CUT, ['also cut', [3], 'length']];
     expect((await label([row(all)], 'reject')).stats.dropped.noAnswer).toBe(1);

@@ -27,6 +27,10 @@ const turns = [
   { role: 'user', content: 'Hi' },
   { role: 'assistant', content: [{ type: 'text', text: 'Yes?' }] },
 ];
+const calling = {
+  role: 'assistant',
+  tool_calls: [{ type: 'function', function: { name: 'time', arguments: { at: 1e21 } } }],
+};
 const prompts = lines(
   ...tinyPrompts(2),
   { prompt_id: 'a', prompt: 'Hi', chosen: turns, rejected: [turns[0], { role: 'assistant', content: '' }] },
@@ -71,7 +75,11 @@ export function dataParsers(folder: string): Parsers {
     answered: file(
       'answered.jsonl',
       'lines',
-      [sampled, lines({ prompt: 'Hi', response: 'a' }, { prompt: turns.slice(0, 1), response: turns.slice(1) })],
+      [
+        sampled,
+        lines({ prompt: 'Hi', response: 'a' }, { prompt: turns.slice(0, 1), response: turns.slice(1) }),
+        lines({ prompt: 'Hi', responses: [{ text: 'a', logp: null }, { text: [calling, turns[1]] }] }),
+      ],
       readAnswered,
     ),
     preferences: file('preferences.jsonl', 'lines', [preferences], readPreferences),
