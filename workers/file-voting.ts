@@ -77,7 +77,7 @@ export async function openFileVoting(
     );
   }
   return {
-    voting: { run: name, round: 1, questions, blocks: blocks.map(({ id }) => id), suspended: false },
+    voting: { run: name, round: 1, questions, blocks: blocks.map(({ id }) => id) },
     stored: (stop) => {
       // A call that is still waiting when its connection is closed would be sent again, and end the process with an error.
       const result = (handle: WorkflowHandle<typeof voteBlock>) => client.withAbortSignal(stop, () => handle.result());

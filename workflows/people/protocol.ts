@@ -138,7 +138,6 @@ export interface RoundVoting {
   /** The workflow ids of its blocks. */
   blocks: string[];
   deadline?: string;
-  suspended: boolean;
 }
 
 /** Query of a round: its voting. Null while it has none. */

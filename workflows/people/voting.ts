@@ -90,7 +90,6 @@ class Voting {
       questions: this.asked.questions,
       blocks: this.blocks.map(({ id }) => id),
       ...(this.deadline !== undefined && { deadline: this.deadline }),
-      suspended: false,
     };
   }
 
