@@ -17,7 +17,7 @@ import type { AnsweredRecord } from '../data/records.ts';
 import type { PeopleSettings, RoundLabelSettings } from '../labelers/index.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
 import type { voteBlock } from '../workflows/people/block.ts';
-import { guidanceOf, hasGuidance } from '../workflows/people/label.ts';
+import { askingOf, guidanceOf } from '../workflows/people/label.ts';
 import { blocksOf } from '../workflows/people/open-block.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import type { Voting } from './voting.ts';
@@ -39,13 +39,13 @@ export async function askAboutRows(
   rows: AnsweredRecord[],
   label: FileLabelSettings,
 ): Promise<FileQuestions> {
-  const { votes, overlap, strategy, randomShare, gold, goldShare, truncated } = label;
-  const guidance = hasGuidance(label) ? (await importGuidance(context, guidanceOf(label), {})).address : undefined;
+  const given = guidanceOf(label);
+  const guidance = given && (await importGuidance(context, given, {})).address;
   const responses = await storeGivenResponses(context, { rows }, {});
-  const asking = { votes, overlap, strategy, randomShare, ...(gold !== undefined && { goldShare }) };
+  const { truncated } = label;
   const { address, summary } = await selectQuestions(
     context,
-    { responses: [responses.address], asking, beta: 1, guidance, truncated, seed: SEED },
+    { responses: [responses.address], asking: askingOf(label), beta: 1, guidance, truncated, seed: SEED },
     {},
   );
   return { questions: address, summary };
