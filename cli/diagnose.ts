@@ -12,7 +12,7 @@ import { openPolicyFiles } from '../engine/tokens/policy.ts';
 import { checkTokens } from '../engine/tokens/preferences.ts';
 import { objectiveFields, objectiveSchema } from '../engine/protocol/settings.ts';
 import { adapterFolder } from './names.ts';
-import { percent } from './numbers.ts';
+import { percent } from '../data/numbers.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import {
   addChatTemplate,

@@ -13,6 +13,7 @@ import { outputProblem } from '../config/output-folder.ts';
 import { loadConfig } from '../config/load.ts';
 import { poolOf } from '../config/pools.ts';
 import { InputError } from '../data/errors.ts';
+import { sum } from '../data/numbers.ts';
 import { BAD_INPUT, FAILED } from './errors.ts';
 import { setOption } from './set-option.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
@@ -130,12 +131,10 @@ const memoryWarnings = ({ gpus, sample, optimize }: Estimate): string[] =>
   gpus !== undefined
     ? []
     : Object.entries({ sample, optimize }).flatMap(([step, parts]) => {
-        const bytes = sum(parts ?? {});
+        const bytes = sum(Object.values(parts ?? {}));
         if (bytes <= totalmem()) return [];
         return `${step} needs an estimated ${size(bytes)} of memory, and this machine has ${size(totalmem())}.`;
       });
-
-const sum = (parts: Record<string, number>) => Object.values(parts).reduce((total, part) => total + part, 0);
 
 const size = (bytes: number) => (bytes < 1e8 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
@@ -150,7 +149,7 @@ const hoursOf = (value: number) => (value < 0.01 ? 'less than 0.01' : value.toFi
 /** 'weights 1.0 GB, gradients 2.0 GB: 3.0 GB' */
 function memory(parts: Record<string, number>): string {
   const each = Object.entries(parts).map(([name, bytes]) => `${name} ${size(bytes)}`);
-  return `${size(sum(parts))}: ${each.join(', ')}`;
+  return `${size(sum(Object.values(parts)))}: ${each.join(', ')}`;
 }
 
 function rowsOf({

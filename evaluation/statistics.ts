@@ -1,8 +1,6 @@
-/** Means, standard errors and bootstrap intervals. */
+/** Standard errors and bootstrap intervals. */
+import { mean } from '../data/numbers.ts';
 import { uniformStream } from '../data/random.ts';
-
-/** The mean; NaN for an empty list. */
-export const mean = (values: number[]): number => values.reduce((total, value) => total + value, 0) / values.length;
 
 /** The sample standard deviation (divisor n - 1), of two values or more. */
 export function standardDeviation(values: number[]): number {

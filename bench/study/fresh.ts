@@ -15,7 +15,7 @@ import { readPreferences } from '../../data/readers.ts';
 import { referenceLogpsSchema, type PreferenceRecord } from '../../data/records.ts';
 import { needsOf } from '../../engine/protocol/objectives.ts';
 import type { ObjectiveSettings } from '../../engine/protocol/settings.ts';
-import { mean } from '../../evaluation/statistics.ts';
+import { mean } from '../../data/numbers.ts';
 import { shardsOf } from '../../workflows/shards.ts';
 import type { Fresh, StartFresh } from './results.ts';
 import { inOrder, labelByConfig } from './rounds.ts';
