@@ -7,6 +7,7 @@ import { describeDropped } from '../activities/prompts/portions.ts';
 import { estimateRun, type Estimate } from '../workers/estimate.ts';
 import { gpuProblem } from '../workers/gpu-fit.ts';
 import { checkMachine } from '../workers/machine.ts';
+import { formatBytes } from '../engine/bytes.ts';
 import { nvidiaGpus } from '../engine/gpus.ts';
 import type { Settings } from '../config/changes.ts';
 import { outputProblem } from '../config/output-folder.ts';
@@ -133,10 +134,8 @@ const memoryWarnings = ({ gpus, sample, optimize }: Estimate): string[] =>
     : Object.entries({ sample, optimize }).flatMap(([step, parts]) => {
         const bytes = sum(Object.values(parts ?? {}));
         if (bytes <= totalmem()) return [];
-        return `${step} needs an estimated ${size(bytes)} of memory, and this machine has ${size(totalmem())}.`;
+        return `${step} needs an estimated ${formatBytes(bytes)} of memory, and this machine has ${formatBytes(totalmem())}.`;
       });
-
-const size = (bytes: number) => (bytes < 1e8 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
 /** '7.242 billion' */
 function parametersOf(count: number): string {
@@ -148,8 +147,8 @@ const hoursOf = (value: number) => (value < 0.01 ? 'less than 0.01' : value.toFi
 
 /** 'weights 1.0 GB, gradients 2.0 GB: 3.0 GB' */
 function memory(parts: Record<string, number>): string {
-  const each = Object.entries(parts).map(([name, bytes]) => `${name} ${size(bytes)}`);
-  return `${size(sum(Object.values(parts)))}: ${each.join(', ')}`;
+  const each = Object.entries(parts).map(([name, bytes]) => `${name} ${formatBytes(bytes)}`);
+  return `${formatBytes(sum(Object.values(parts)))}: ${each.join(', ')}`;
 }
 
 function rowsOf({
@@ -186,7 +185,7 @@ function rowsOf({
     ).filter(([, why]) => why),
     ...(sample ? [[`memory of sample${each}`, memory(sample)]] : []),
     ...(optimize ? [[`memory of optimize${each}`, memory(optimize)]] : []),
-    ...(gpus === undefined ? [['memory of this machine', size(totalmem())]] : []),
+    ...(gpus === undefined ? [['memory of this machine', formatBytes(totalmem())]] : []),
     ...(hours
       ? [
           [
