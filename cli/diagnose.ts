@@ -83,7 +83,7 @@ export function diagnoseCommand(): Command {
       summarize(
         flags,
         { beta, rows: pairs.length, dropped, non_prefix_rows: nonPrefix, adapters: named },
-        [tableOf(named), ...describeDropped(dropped, limit), describeNonPrefix(nonPrefix).trim()]
+        [tableOf(named), ...describeSkipped(dropped, limit), describeNonPrefix(nonPrefix).trim()]
           .filter(Boolean)
           .join('\n'),
       );
@@ -144,7 +144,7 @@ async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
 const counted = (count: number) => `${count} ${count === 1 ? 'row' : 'rows'}`;
 
 /** The skipped rows: a sentence for each reason. */
-function describeDropped({ equal, tooLong, unseenTooLong }: Record<string, number>, limit: number): string[] {
+function describeSkipped({ equal, tooLong, unseenTooLong }: Record<string, number>, limit: number): string[] {
   const long = `longer than the ${limit} tokens of the model's context`;
   return [
     ...(equal > 0 ? [`Dropped ${counted(equal)} with equal chosen and rejected responses.`] : []),

@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import { Command } from 'commander';
 import { z } from 'zod';
 import { missingPrograms } from '../activities/benchmarks/program-environment.ts';
-import { describeDropped } from '../activities/prompts/portions.ts';
+import { describeDroppedPrompts } from '../activities/prompts/portions.ts';
 import { estimateRun, type Estimate } from '../workers/estimate.ts';
 import { gpuProblem } from '../workers/gpu-fit.ts';
 import { checkMachine } from '../workers/machine.ts';
@@ -178,8 +178,8 @@ function rowsOf({
       : []),
     ...(dropped
       ? [
-          ['dropped training prompts', describeDropped(dropped.train)],
-          ['dropped held-out prompts', describeDropped(dropped.heldOut)],
+          ['dropped training prompts', describeDroppedPrompts(dropped.train)],
+          ['dropped held-out prompts', describeDroppedPrompts(dropped.heldOut)],
         ]
       : []
     ).filter(([, why]) => why),

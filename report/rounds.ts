@@ -3,7 +3,7 @@ import type { AnswerSummary, Comparison } from '../evaluation/comparison.ts';
 import type { DroppedPrompts } from '../activities/prompts/check.ts';
 import { percent, percentInterval } from '../data/numbers.ts';
 import { ignoredNotes } from '../activities/prompts/ignored.ts';
-import { describeDropped } from '../activities/prompts/portions.ts';
+import { describeDroppedPrompts } from '../activities/prompts/portions.ts';
 import { adviceOn } from '../labelers/judge/advice.ts';
 import type { RoundResult, RunStatus } from '../workflows/status.ts';
 
@@ -92,7 +92,7 @@ function relabeledNotes({ start, changes = [], results }: Pick<RunStatus, 'start
 
 /** A message for each file with dropped prompts, and one for each part of prompts that the chat template ignores. */
 export function droppedNotes({ train, heldOut, ...ignored }: DroppedPrompts): string[] {
-  const [ofTrain, ofHeldOut] = [describeDropped(train), describeDropped(heldOut)];
+  const [ofTrain, ofHeldOut] = [describeDroppedPrompts(train), describeDroppedPrompts(heldOut)];
   return [
     ...(ofTrain ? [`Dropped training prompts: ${ofTrain}.`] : []),
     ...(ofHeldOut ? [`Dropped held-out prompts: ${ofHeldOut}.`] : []),

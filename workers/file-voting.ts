@@ -11,7 +11,7 @@ import { WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/com
 import { selectQuestions, type AskSummary } from '../activities/people/ask.ts';
 import { storeGivenResponses } from '../activities/people/given-responses.ts';
 import { importGuidance } from '../activities/people/guidance.ts';
-import type { BlockResult } from '../activities/people/store-votes.ts';
+import type { VoteBlockResult } from '../activities/people/store-votes.ts';
 import type { StepContext } from '../activities/step.ts';
 import type { AnsweredRecord } from '../data/records.ts';
 import type { PeopleSettings, RoundLabelSettings } from '../labelers/index.ts';
@@ -61,7 +61,7 @@ export async function openFileVoting(
   name: string,
   { questions, summary }: FileQuestions,
   label: FileLabelSettings,
-): Promise<{ voting: Voting; stored: (stop: AbortSignal) => Promise<BlockResult[]> }> {
+): Promise<{ voting: Voting; stored: (stop: AbortSignal) => Promise<VoteBlockResult[]> }> {
   const blocks = blocksOf({ questions, summary, label, seed: SEED }, runWorkflowId(name));
   const handles: WorkflowHandle<typeof voteBlock>[] = [];
   for (const { id, input } of blocks) {

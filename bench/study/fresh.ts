@@ -111,7 +111,7 @@ async function accuracyOf(
 ): Promise<number | undefined> {
   const { config } = input;
   const { labels } = await answer(context, input, start);
-  const made = await pairsOf(context, await input.pairLabels(labels));
+  const made = await preferredPairs(context, await input.pairLabels(labels));
   if (made === undefined) return undefined;
   const { maxLength, maxPromptLength } = config.optimize;
   const logpsOf = async (policy: Address) => {
@@ -156,7 +156,7 @@ function rewardsOf(objective: ObjectiveSettings): (logp: number, start: number, 
 
 type Pair = PreferenceRecord & { chosen_input_ids?: number[]; rejected_input_ids?: number[] };
 
-async function pairsOf(
+async function preferredPairs(
   context: StepContext,
   labels: Address[],
 ): Promise<{ address: Address; pairs: Pair[] } | undefined> {

@@ -13,7 +13,7 @@ export function comparableCandidates(row: AnsweredRecord, truncated: Truncated):
 }
 
 /** All pairs of positions in a list of `count`. */
-export const pairsOf = (count: number): [number, number][] =>
+export const allPairs = (count: number): [number, number][] =>
   Array.from({ length: count }, (_, i) =>
     Array.from({ length: count - i - 1 }, (__, j): [number, number] => [i, i + 1 + j]),
   ).flat();
