@@ -1,5 +1,4 @@
 import { totalmem } from 'node:os';
-import Table from 'cli-table3';
 import { Command } from 'commander';
 import { z } from 'zod';
 import { missingPrograms } from '../activities/benchmarks/program-environment.ts';
@@ -19,6 +18,7 @@ import { BAD_INPUT, FAILED } from './errors.ts';
 import { setOption } from './set-option.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { jsonOption } from './step.ts';
+import { terminalTable } from './table.ts';
 
 const positive = z.number().positive();
 
@@ -66,13 +66,7 @@ export function doctorCommand(): Command {
     .action(async (file: string | undefined, flags: Flags) => {
       if (file === undefined) refuseUnused(flags);
       const { problems, rows, json } = file === undefined ? await machine() : await configuration(file, flags);
-      const table = new Table({
-        style: { head: [], border: [], compact: true },
-        colWidths: [null, LINE],
-        wordWrap: true,
-      });
-      table.push(...rows);
-      console.log(table.toString());
+      console.log(terminalTable(rows, { colWidths: [null, LINE], wordWrap: true }));
       for (const problem of problems) console.error(`selm: ${problem}`);
       if (flags.json) console.log(JSON.stringify(json));
       if (problems.length > 0) process.exitCode = file === undefined ? FAILED : BAD_INPUT;
