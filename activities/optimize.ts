@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Address, StepKey } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { inTurns } from '../data/in-turns.ts';
+import { mean } from '../data/numbers.ts';
 import { computeParameters, type ComputeSettings } from '../engine/protocol/compute.ts';
 import type { CallOptions, Progress, TrainMetrics } from '../engine/protocol/jobs.ts';
 import type { ObjectiveSettings, TrainingSettings } from '../engine/protocol/settings.ts';
@@ -124,6 +125,5 @@ function withoutSpeed(row: TrainMetrics): Omit<TrainMetrics, 'tokens/s'> {
 function meanOfLast(rows: Omit<TrainMetrics, 'tokens/s'>[]): Record<string, number> {
   const last = rows.slice(-Math.ceil(rows.length / 10));
   const names = Object.keys(last[0]).filter((name) => name !== 'step' && name !== 'epoch');
-  const mean = (name: string) => last.reduce((total, row) => total + (row[name] as number), 0) / last.length;
-  return Object.fromEntries(names.map((name) => [name, mean(name)]));
+  return Object.fromEntries(names.map((name) => [name, mean(last.map((row) => row[name] as number))]));
 }

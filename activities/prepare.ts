@@ -12,9 +12,8 @@ import type { PromptRecord } from '../data/records.ts';
 import { Spool } from '../data/spool.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { createLabeler, type LabelSettings } from '../labelers/index.ts';
 import { checkBenchmark } from './benchmarks/check.ts';
-import { toolsForChecks } from './label-tools.ts';
+import { labelersForChecks } from './label-tools.ts';
 import { importGuidance } from './people/guidance.ts';
 import { copyOptions, importPolicy, openPolicyArtifact, readBase, TOKENIZER_FILES, type PolicyUse } from './policy.ts';
 import { checkPrompts, type DroppedPrompts, type PromptSettings } from './prompts/check.ts';
@@ -63,7 +62,7 @@ export interface Prepared {
  * @throws InputError when the policy or the prompts cannot be used
  */
 export const prepare: Activity<PrepareInput, Prepared> = async (context, input, options) => {
-  const { prompts, limits, label, heldOutLabeler, secondJudge, guidance, seed, continues, benchmarks = [] } = input;
+  const { prompts, limits, guidance, seed, continues, benchmarks = [] } = input;
   const { store, cacheFolder } = context;
   const releases = continues === undefined ? [] : await releasesOf(store, continues);
   const [last] = releases;
@@ -85,11 +84,7 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
   };
   // They run after the start policy is measured.
   for (const benchmark of benchmarks) await checkBenchmark(benchmark, files, options);
-  // Used only for check(): a prompt that a labeler cannot use is reported before anything is computed.
-  const tools = toolsForChecks(context, options);
-  const labelerOf = async (settings?: LabelSettings) => settings && (await createLabeler(settings, tools));
-  const labeler = await labelerOf(label);
-  const heldOutBy = [heldOutLabeler ? await labelerOf(heldOutLabeler) : labeler, await labelerOf(secondJudge)];
+  const labelers = await labelersForChecks(context, input, options);
 
   const spool = new Spool<PromptRecord>(cacheFolder);
   try {
@@ -104,9 +99,9 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
       },
       spool,
       options,
-      (prompt) => labeler?.check?.(prompt),
+      (prompt) => labelers.training.forEach((one) => one.check?.(prompt)),
     );
-    for (const prompt of chosen.heldOut) for (const one of heldOutBy) one?.check?.(prompt);
+    for (const prompt of chosen.heldOut) for (const one of labelers.heldOut) one.check?.(prompt);
     const portions =
       continues === undefined
         ? equalPortions(chosen.train, input, chosen.dropped.train)

@@ -4,9 +4,8 @@ import { InputError } from '../data/errors.ts';
 import { promptsOf } from '../data/prompts.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
-import { createLabeler, type LabelSettings } from '../labelers/index.ts';
 import type { Labeler } from '../labelers/labeler.ts';
-import { toolsForChecks } from './label-tools.ts';
+import { labelersForChecks, type CheckingLabelers } from './label-tools.ts';
 import { importGuidance, type GuidanceInput } from './people/guidance.ts';
 import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
 import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './prompts/limits.ts';
@@ -15,14 +14,8 @@ import { storedPrompts } from './prompts/stored.ts';
 import type { Activity } from './step.ts';
 
 /** The settings that affect the check of prompts. */
-export interface PromptChecks {
+export interface PromptChecks extends CheckingLabelers {
   limits: LengthSettings;
-  /** The labeler of the rounds' responses. Absent if only people label them. */
-  label?: LabelSettings;
-  /** The labeler of held-out responses, if it is another one. */
-  heldOutLabeler?: LabelSettings;
-  /** The second labeler, which only scores held-out responses. */
-  secondJudge?: LabelSettings;
   /** What people are given who label. */
   guidance?: GuidanceInput;
 }
@@ -37,20 +30,14 @@ export interface RecheckInput extends PromptChecks {
 /** @throws InputError for a prompt that is too long, or that a labeler cannot use */
 export const recheck: Activity<RecheckInput, { prompts: number }> = async (
   context,
-  { policy, heldOut, prompts, limits, label, heldOutLabeler, secondJudge, guidance },
+  { policy, heldOut, prompts, limits, guidance, ...checking },
   options,
 ) => {
   const { store } = context;
   if (guidance) await importGuidance(context, guidance, options);
   const { policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
   const config = readModelConfig(opened.model);
-  const tools = toolsForChecks(context, options);
-  const labelersOf = async (settings?: LabelSettings) => (settings ? [await createLabeler(settings, tools)] : []);
-  const labelers = await labelersOf(label);
-  const judges = [
-    ...(heldOutLabeler ? await labelersOf(heldOutLabeler) : labelers),
-    ...(await labelersOf(secondJudge)),
-  ];
+  const labelers = await labelersForChecks(context, checking, options);
   const sets: { address: Address; name: string; limit: LengthCheck; labelers: Labeler[] }[] = [
     ...(prompts === undefined
       ? []
@@ -59,14 +46,14 @@ export const recheck: Activity<RecheckInput, { prompts: number }> = async (
             address: prompts,
             name: "the round's prompts",
             limit: new LengthCheck(trainingLimit(config, limits)),
-            labelers,
+            labelers: labelers.training,
           },
         ]),
     {
       address: heldOut,
       name: 'the held-out prompts',
       limit: new LengthCheck(heldOutLimit(config, limits)),
-      labelers: judges,
+      labelers: labelers.heldOut,
     },
   ];
   const stored = await Promise.all(sets.map(({ address }) => storedPrompts(store, address)));

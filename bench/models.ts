@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makeModel } from '../examples/quickstart/model.ts';
+import { elementCount } from '../engine/model-files/element-count.ts';
 import { readLlamaConfig } from '../engine/model-files/llama-config.ts';
 import { writeSafetensors } from '../engine/model-files/safetensors.ts';
 import { randomModel } from '../test/random-model.ts';
@@ -71,7 +72,7 @@ function doubled(model: string): string {
     if (existsSync(join(model, name))) writeFileSync(join(unfinished, name), readFileSync(join(model, name)));
   }
   const tensors = [...parameterShapes(readLlamaConfig(unfinished))].map(([name, shape], n) => {
-    const data = new Float32Array(shape.reduce((a, b) => a * b, 1));
+    const data = new Float32Array(elementCount(shape));
     for (let i = 0; i < data.length; i++) data[i] = shape.length === 1 ? 1 : WEIGHT * Math.sin(i + n);
     return { name, dtype: 'F32' as const, shape, data };
   });

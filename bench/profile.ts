@@ -1,4 +1,5 @@
 /** Classifies the operators in ONNX Runtime's profile of an optimize step. */
+import { elementCount as size } from '../engine/model-files/element-count.ts';
 import type { Work } from './work.ts';
 
 /** For each part of a step: its seconds, and the floating-point operations of its products, including recomputed ones. */
@@ -49,7 +50,6 @@ const RANK_MULTIPLES = [1, 2, 3];
 export const shapes = (tensors: Record<string, number[]>[]) => tensors.map((tensor) => Object.values(tensor)[0]);
 /** Creates a part. */
 export const part = (part: string, flops = 0): Part => ({ part, flops });
-const size = (shape: number[]) => shape.reduce((product, n) => product * n, 1);
 
 /** Floating-point operations of a matrix product, or of a batch of them. */
 export function productFlops([a, b]: number[][], output: number[]): number {

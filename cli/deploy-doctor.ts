@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import { Command } from 'commander';
 import { idleCost, type Cost } from '../cdk/costs.ts';
 import { paperRounds, type RoundCost } from '../cdk/round-cost.ts';
@@ -8,6 +7,7 @@ import { describeSpeeds, GPU_SPEEDS, type GpuName } from '../engine/gpu-speeds.t
 import { deployConfigOption, readDeployment } from './deploy-options.ts';
 import { BAD_INPUT, FAILED } from './errors.ts';
 import { jsonOption } from './step.ts';
+import { terminalTable } from './table.ts';
 
 /** `selm deploy doctor`: check what would prevent a deployment or its declared runs, and estimate costs. */
 export function deployDoctorCommand(): Command {
@@ -51,10 +51,9 @@ function conclude(runs: Finding[], account: Finding[]): void {
 
 function print(findings: Finding[], { idleDay, rounds }: { idleDay: Cost; rounds: RoundCost[] }): void {
   console.log(
-    tableOf(
-      ['', 'check', ''],
+    terminalTable(
       findings.map(({ verdict, check, detail }) => [verdict, check, detail]),
-      [null, null, DETAIL],
+      { head: ['', 'check', ''], colWidths: [null, null, DETAIL], wordWrap: true },
     ),
   );
   console.log(
@@ -78,17 +77,10 @@ const DETAIL = 90;
 
 /** Formats costs in USD, with their total. */
 const costTable = ({ lines, usd }: Cost) =>
-  tableOf(
-    ['', '', 'USD'],
+  terminalTable(
     [
       ...lines.map(({ what, arithmetic, usd: part }) => [what, arithmetic, part.toFixed(2)]),
       ['total', '', usd.toFixed(2)],
     ],
-    [],
+    { head: ['', '', 'USD'] },
   );
-
-function tableOf(head: string[], rows: string[][], colWidths: (number | null)[]): string {
-  const table = new Table({ head, style: { head: [], border: [], compact: true }, colWidths, wordWrap: true });
-  table.push(...rows);
-  return table.toString();
-}

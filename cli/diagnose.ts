@@ -1,4 +1,3 @@
-import Table from 'cli-table3';
 import { Command } from 'commander';
 import { z } from 'zod';
 import { diagnose, type DiagnosedScores, type Diagnosis, type Scale } from '../evaluation/diagnose.ts';
@@ -12,7 +11,7 @@ import { openPolicyFiles } from '../engine/tokens/policy.ts';
 import { checkTokens, isOpen } from '../engine/tokens/preferences.ts';
 import { objectiveFields, objectiveSchema } from '../engine/protocol/settings.ts';
 import { adapterFolder } from './names.ts';
-import { percent } from './numbers.ts';
+import { percent } from '../data/numbers.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import {
   addChatTemplate,
@@ -24,6 +23,7 @@ import {
   withEngine,
   type PolicyFlags,
 } from './step.ts';
+import { terminalTable } from './table.ts';
 import { encodeResponse } from '../engine/tokens/responses.ts';
 
 const { beta } = objectiveFields.shape;
@@ -83,7 +83,7 @@ export function diagnoseCommand(): Command {
       summarize(
         flags,
         { beta, rows: pairs.length, dropped, non_prefix_rows: nonPrefix, adapters: named },
-        [tableOf(named), ...describeDropped(dropped, limit), describeNonPrefix(nonPrefix).trim()]
+        [diagnosisTable(named), ...describeSkipped(dropped, limit), describeNonPrefix(nonPrefix).trim()]
           .filter(Boolean)
           .join('\n'),
       );
@@ -145,7 +145,7 @@ async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
 const counted = (count: number) => `${count} ${count === 1 ? 'row' : 'rows'}`;
 
 /** The skipped rows: a sentence for each reason. */
-function describeDropped({ equal, tooLong, unseenTooLong }: Record<string, number>, limit: number): string[] {
+function describeSkipped({ equal, tooLong, unseenTooLong }: Record<string, number>, limit: number): string[] {
   const long = `longer than the ${limit} tokens of the model's context`;
   return [
     ...(equal > 0 ? [`Dropped ${counted(equal)} with equal chosen and rejected responses.`] : []),
@@ -156,12 +156,11 @@ function describeDropped({ equal, tooLong, unseenTooLong }: Record<string, numbe
 
 const scale = ({ mean, sd }: Scale) => `${mean.toFixed(4)}${sd === undefined ? '' : ` ± ${sd.toFixed(4)}`}`;
 
-function tableOf(diagnoses: (Diagnosis & { adapter: string })[]): string {
+function diagnosisTable(diagnoses: (Diagnosis & { adapter: string })[]): string {
   const head = ['Adapter', 'Accuracy', 'Chosen', 'Rejected', 'Margin', 'Drift (nats/token)', 'Raised'];
-  const table = new Table({ head, style: { head: [], border: [], compact: true } });
-  for (const { adapter, accuracy, chosen, rejected, margin, drift } of diagnoses) {
+  const rows = diagnoses.map(({ adapter, accuracy, chosen, rejected, margin, drift }) => {
     const unseen = drift ? [drift.perToken.toFixed(4), percent(drift.raised)] : ['', ''];
-    table.push([adapter, percent(accuracy), scale(chosen), scale(rejected), scale(margin), ...unseen]);
-  }
-  return table.toString();
+    return [adapter, percent(accuracy), scale(chosen), scale(rejected), scale(margin), ...unseen];
+  });
+  return terminalTable(rows, { head });
 }

@@ -1,22 +1,24 @@
 import { totalmem } from 'node:os';
-import Table from 'cli-table3';
 import { Command } from 'commander';
 import { z } from 'zod';
 import { missingPrograms } from '../activities/benchmarks/program-environment.ts';
-import { describeDropped } from '../activities/prompts/portions.ts';
+import { describeDroppedPrompts } from '../activities/prompts/portions.ts';
 import { estimateRun, type Estimate } from '../workers/estimate.ts';
 import { gpuProblem } from '../workers/gpu-fit.ts';
 import { checkMachine } from '../workers/machine.ts';
+import { formatBytes } from '../engine/bytes.ts';
 import { nvidiaGpus } from '../engine/gpus.ts';
 import type { Settings } from '../config/changes.ts';
 import { outputProblem } from '../config/output-folder.ts';
 import { loadConfig } from '../config/load.ts';
 import { poolOf } from '../config/pools.ts';
 import { InputError } from '../data/errors.ts';
+import { sum } from '../data/numbers.ts';
 import { BAD_INPUT, FAILED } from './errors.ts';
 import { setOption } from './set-option.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { jsonOption } from './step.ts';
+import { terminalTable } from './table.ts';
 
 const positive = z.number().positive();
 
@@ -64,13 +66,7 @@ export function doctorCommand(): Command {
     .action(async (file: string | undefined, flags: Flags) => {
       if (file === undefined) refuseUnused(flags);
       const { problems, rows, json } = file === undefined ? await machine() : await configuration(file, flags);
-      const table = new Table({
-        style: { head: [], border: [], compact: true },
-        colWidths: [null, LINE],
-        wordWrap: true,
-      });
-      table.push(...rows);
-      console.log(table.toString());
+      console.log(terminalTable(rows, { colWidths: [null, LINE], wordWrap: true }));
       for (const problem of problems) console.error(`selm: ${problem}`);
       if (flags.json) console.log(JSON.stringify(json));
       if (problems.length > 0) process.exitCode = file === undefined ? FAILED : BAD_INPUT;
@@ -130,14 +126,10 @@ const memoryWarnings = ({ gpus, sample, optimize }: Estimate): string[] =>
   gpus !== undefined
     ? []
     : Object.entries({ sample, optimize }).flatMap(([step, parts]) => {
-        const bytes = sum(parts ?? {});
+        const bytes = sum(Object.values(parts ?? {}));
         if (bytes <= totalmem()) return [];
-        return `${step} needs an estimated ${size(bytes)} of memory, and this machine has ${size(totalmem())}.`;
+        return `${step} needs an estimated ${formatBytes(bytes)} of memory, and this machine has ${formatBytes(totalmem())}.`;
       });
-
-const sum = (parts: Record<string, number>) => Object.values(parts).reduce((total, part) => total + part, 0);
-
-const size = (bytes: number) => (bytes < 1e8 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`);
 
 /** '7.242 billion' */
 function parametersOf(count: number): string {
@@ -149,8 +141,8 @@ const hoursOf = (value: number) => (value < 0.01 ? 'less than 0.01' : value.toFi
 
 /** 'weights 1.0 GB, gradients 2.0 GB: 3.0 GB' */
 function memory(parts: Record<string, number>): string {
-  const each = Object.entries(parts).map(([name, bytes]) => `${name} ${size(bytes)}`);
-  return `${size(sum(parts))}: ${each.join(', ')}`;
+  const each = Object.entries(parts).map(([name, bytes]) => `${name} ${formatBytes(bytes)}`);
+  return `${formatBytes(sum(Object.values(parts)))}: ${each.join(', ')}`;
 }
 
 function rowsOf({
@@ -180,14 +172,14 @@ function rowsOf({
       : []),
     ...(dropped
       ? [
-          ['dropped training prompts', describeDropped(dropped.train)],
-          ['dropped held-out prompts', describeDropped(dropped.heldOut)],
+          ['dropped training prompts', describeDroppedPrompts(dropped.train)],
+          ['dropped held-out prompts', describeDroppedPrompts(dropped.heldOut)],
         ]
       : []
     ).filter(([, why]) => why),
     ...(sample ? [[`memory of sample${each}`, memory(sample)]] : []),
     ...(optimize ? [[`memory of optimize${each}`, memory(optimize)]] : []),
-    ...(gpus === undefined ? [['memory of this machine', size(totalmem())]] : []),
+    ...(gpus === undefined ? [['memory of this machine', formatBytes(totalmem())]] : []),
     ...(hours
       ? [
           [

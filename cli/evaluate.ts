@@ -14,7 +14,7 @@ import type { AnsweredRecord, PromptRecord, SampledRecord } from '../data/record
 import { firstAnswers } from '../labelers/labels.ts';
 import { isComparative } from '../labelers/needs.ts';
 import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
-import { percent, percentInterval } from './numbers.ts';
+import { percent, percentInterval } from '../data/numbers.ts';
 import { checkOutputs } from './output-files.ts';
 import { seedFlags, SettingsFlags } from './settings.ts';
 import {

@@ -5,7 +5,7 @@ import { readPrompts } from '../data/prompts.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
 import { IFEVAL_PROMPTS } from '../evaluation/benchmarks/ifeval.ts';
 import { ifevalAccuracies, type Accuracy } from '../labelers/verifier/accuracy.ts';
-import { percent } from './numbers.ts';
+import { percent } from '../data/numbers.ts';
 import { checkOutputs } from './output-files.ts';
 import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlags } from './step.ts';

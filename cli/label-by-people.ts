@@ -10,6 +10,7 @@ import { inTurns } from '../data/in-turns.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readAnswered } from '../data/readers.ts';
 import type { AnsweredRecord } from '../data/records.ts';
+import { findRepeated } from '../data/repeated.ts';
 import { onStopSignal } from '../data/stop-signals.ts';
 import { startEngine } from '../engine/backends.ts';
 import { roundLabelSchema } from '../labelers/index.ts';
@@ -193,11 +194,9 @@ async function closeAtDeadline(
 const nameOf = (source: string): string => `file-${basename(source, extname(source)).replaceAll(/[^\w.-]+/g, '-')}`;
 
 function checkIds(source: string, rows: AnsweredRecord[]): void {
-  const ids = new Set<string>();
-  for (const { id } of rows) {
-    if (ids.has(id)) throw new InputError(`${source} has two rows with the id "${id}"; give each prompt its own "id".`);
-    ids.add(id);
-  }
+  const repeated = findRepeated(rows.map(({ id }) => id));
+  if (!repeated) return;
+  throw new InputError(`${source} has two rows with the id "${repeated.key}"; give each prompt its own "id".`);
 }
 
 interface Serving {

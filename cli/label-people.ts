@@ -1,5 +1,4 @@
 import type { Client } from '@temporalio/client';
-import Table from 'cli-table3';
 import { Command } from 'commander';
 import type { ReadableStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
@@ -26,6 +25,7 @@ import type { RoundResult, RunStatus } from '../workflows/status.ts';
 import { readRound } from './round-argument.ts';
 import { withRuns } from './server.ts';
 import { jsonOption } from './step.ts';
+import { terminalTable } from './table.ts';
 
 /** `selm label people`: show how people answer in a round. */
 export function labelPeopleCommand(): Command {
@@ -114,7 +114,7 @@ function summaryOf(run: string, { round, people, progress }: Found): object {
 function describe(name: string, round: number, people: RoundPeople): string {
   return [
     `${name}, round ${round}:`,
-    tableOf(PEOPLE_HEAD, peopleRows(people)),
+    terminalTable(peopleRows(people), { head: PEOPLE_HEAD }),
     PEOPLE_LEGEND,
     ...agreementNotes(people),
     ...qualityWarnings(people).map((warning) => `Warning: ${warning}`),
@@ -136,13 +136,9 @@ function describeWaiting(name: string, { round, progress }: { round: number; pro
     `${name}, round ${round}: ${countsOf(progress)}, ${skips} skipped, ${Math.round(perHour)} an hour` +
       `${expectedEnd === undefined ? '' : `, expected end ${expectedEnd}`}.`,
     ...(fromOthers > 0 ? [peopleMissing(name, fromOthers)] : []),
-    ...(rows.length > 0 ? [tableOf(['person', 'votes', 'gold and repeats', 'skipped', 'last answer'], rows)] : []),
+    ...(rows.length > 0
+      ? [terminalTable(rows, { head: ['person', 'votes', 'gold and repeats', 'skipped', 'last answer'] })]
+      : []),
     'How people agree is shown when the round has its votes.',
   ].join('\n');
-}
-
-function tableOf(head: string[], rows: string[][]): string {
-  const table = new Table({ head, style: { head: [], border: [], compact: true } });
-  table.push(...rows);
-  return table.toString();
 }

@@ -4,12 +4,12 @@ import { describeReasons, type LabelStats } from '../labelers/preferences.ts';
 
 /** One sentence about the preferences that a command has written. */
 export const describePreferences = (out: string, stats: LabelStats): string =>
-  `${out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeDropped(stats)}.` +
+  `${out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeWithoutPreference(stats)}.` +
   describeTruncated(stats) +
   describeCounts(stats);
 
 /** The number of prompts without a preference, by reason. */
-const describeDropped = ({ rows, preferences, dropped }: LabelStats): string =>
+const describeWithoutPreference = ({ rows, preferences, dropped }: LabelStats): string =>
   preferences === rows ? '' : `; ${rows - preferences} dropped (${describeReasons(dropped)})`;
 
 function describeTruncated({ truncated }: LabelStats): string {

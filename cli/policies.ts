@@ -1,10 +1,10 @@
 import { Command } from 'commander';
-import Table from 'cli-table3';
 import { listReleases } from '../activities/release.ts';
 import { InputError } from '../data/errors.ts';
 import { POLICIES_HEAD, policyRow } from '../report/policies.ts';
 import { openStore } from '../workers/store.ts';
 import { jsonOption } from './step.ts';
+import { terminalTable } from './table.ts';
 
 /** `selm policies`: list the released policies. */
 export function policiesCommand(): Command {
@@ -17,8 +17,6 @@ export function policiesCommand(): Command {
       if (name !== undefined && releases.length === 0)
         throw new InputError(`There is no policy named "${name}"; selm policies lists all.`);
       if (flags.json) return console.log(JSON.stringify(releases));
-      const table = new Table({ head: POLICIES_HEAD, style: { head: [], border: [], compact: true } });
-      for (const release of releases) table.push(policyRow(release));
-      console.log(table.toString());
+      console.log(terminalTable(releases.map(policyRow), { head: POLICIES_HEAD }));
     });
 }

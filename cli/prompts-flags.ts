@@ -1,7 +1,7 @@
 /** Flags that all kinds of `selm prompts` share, and the summary of rows that were dropped. */
 import type { Command } from 'commander';
 import { readBaseRows, type BaseRow, type Reading } from '../labelers/prompts/base.ts';
-import { describeDropped, type Dropped } from '../labelers/prompts/dropped.ts';
+import { describeDroppedRows, type Dropped } from '../labelers/prompts/dropped.ts';
 import { HeldOut } from '../labelers/prompts/held-out.ts';
 import { checkOutputs } from './output-files.ts';
 import { jsonOption } from './step.ts';
@@ -40,4 +40,4 @@ export async function readSources(
 
 /** The dropped rows as the end of a sentence. */
 export const droppedText = (dropped: Dropped): string =>
-  Object.keys(dropped).length === 0 ? '' : `; ${describeDropped(dropped)}`;
+  Object.keys(dropped).length === 0 ? '' : `; ${describeDroppedRows(dropped)}`;

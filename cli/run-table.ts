@@ -1,15 +1,8 @@
 /** The rounds of a run as a table on a terminal. */
-import Table from 'cli-table3';
 import { HEAD, roundRows } from '../report/rounds.ts';
 import type { RunStatus } from '../workflows/status.ts';
+import { terminalTable } from './table.ts';
 
 /** Formats the rounds of a run. @returns the lines of the table */
-export function runTable(status: RunStatus): string {
-  const table = new Table({
-    head: HEAD,
-    style: { head: [], border: [], compact: true },
-    colAligns: HEAD.map(() => 'right'),
-  });
-  table.push(...roundRows(status));
-  return table.toString();
-}
+export const runTable = (status: RunStatus): string =>
+  terminalTable(roundRows(status), { head: HEAD, colAligns: HEAD.map(() => 'right') });

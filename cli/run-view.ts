@@ -3,6 +3,7 @@ import { once, setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Client } from '@temporalio/client';
 import { createLogUpdate } from 'log-update';
+import { percent } from '../data/numbers.ts';
 import { readProgress, type PendingActivity, type RunProgress } from '../workers/progress.ts';
 import { type RunHandle } from '../workers/runs.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines, waitsForDecision } from '../report/failure.ts';
@@ -203,8 +204,6 @@ class Rates {
     };
   }
 }
-
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 const scores = ({ meanScore, strictPassRate }: { meanScore: number; strictPassRate?: number }) =>
   `mean score ${meanScore.toFixed(3)}${strictPassRate === undefined ? '' : `, strict pass rate ${percent(strictPassRate)}`}`;

@@ -3,7 +3,7 @@ import { lengthControlledWinRate, type GamedComparison } from '../evaluation/win
 import { winRateOf } from '../evaluation/winrate/win-rate.ts';
 import { readAnnotations, readGamed, type Annotation } from '../evaluation/winrate/annotations.ts';
 import { InputError } from '../data/errors.ts';
-import { percent, percentInterval } from './numbers.ts';
+import { percent, percentInterval } from '../data/numbers.ts';
 import { seedFlags, type GivenFlags } from './settings.ts';
 import { jsonOption, summarize } from './step.ts';
 

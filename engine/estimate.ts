@@ -13,18 +13,18 @@
  * Floating-point operations per token: 2 N forward, 4 N backward, or 2 N backward if the weights are frozen (LoRA); recomputation adds
  * another 2 N.
  */
+import { sum } from '../data/numbers.ts';
 import type { ModelDimensions } from './model-files/dimensions.ts';
+import { elementCount } from './model-files/element-count.ts';
 import { linearLayers, targetLayers } from './model-files/linear-layers.ts';
 import type { LoraSettings, SamplingSettings, TrainingSettings } from './protocol/settings.ts';
 
 /** The most logits that a backend holds at a time: 16 Mi numbers, 64 MiB. Memory does not grow with vocabulary times batch. */
 export const CHUNK_LOGITS = 16 * 1024 * 1024;
 
-const product = (shape: number[]) => shape.reduce((total, size) => total * size, 1);
-
 /** Parameters of the whole model. */
 export const parameterCount = ({ shapes }: Pick<ModelDimensions, 'shapes'>): number =>
-  [...shapes.values()].reduce((total, shape) => total + product(shape), 0);
+  sum([...shapes.values()].map(elementCount));
 
 /** Parameters of an adapter: rank x (in + out) for every target of every layer. */
 export const loraParameterCount = (

@@ -12,9 +12,11 @@
  * - logits exist for a chunk of tokens, as logits, softmax and cotangents.
  * - runtime: CUDA's context, its libraries' workspaces and NCCL's buffers. An assumption.
  */
+import { sum } from '../data/numbers.ts';
 import { CHUNK_LOGITS, loraParameterCount, parameterCount } from './estimate.ts';
 import type { ModelDimensions } from './model-files/dimensions.ts';
 import type { TrainingSettings } from './protocol/settings.ts';
+import { checkpointBytes, CHECKPOINTS, savedBytes } from './training/saved-size.ts';
 
 /** What the estimate of training reads of the settings. */
 type GpuTraining = Pick<TrainingSettings, 'full' | 'lora' | 'microBatchTokens' | 'maxLength' | 'recompute'>;
@@ -27,7 +29,7 @@ export const RUNTIME = 1.5e9;
 export const USABLE = 0.9;
 
 /** The sum of the parts, in bytes per GPU. */
-export const totalOf = (memory: GpuMemory): number => Object.values(memory).reduce((sum, bytes) => sum + bytes, 0);
+export const totalOf = (memory: GpuMemory): number => sum(Object.values(memory));
 
 /** Whether `bytes` fit into a GPU with `gpuBytes`. */
 export const fitsInto = (bytes: number, gpuBytes: number): boolean => bytes <= USABLE * gpuBytes;
@@ -98,8 +100,8 @@ export function hostMemory(config: ModelDimensions, { full, lora }: GpuTraining,
   const trained = full ? parameterCount(config) : loraParameterCount(config, lora);
   return {
     processes: HOST_RUNTIME + ranks * RANK_RUNTIME,
-    'checkpoint in progress': 12 * trained,
-    'saved weights': Math.min(4 * trained, SAVED_FILE),
+    'checkpoint in progress': checkpointBytes(trained),
+    'saved weights': Math.min(savedBytes(trained), SAVED_FILE),
   };
 }
 
@@ -110,7 +112,7 @@ export function hostMemory(config: ModelDimensions, { full, lora }: GpuTraining,
 export function diskSpace(config: ModelDimensions, { full, lora }: GpuTraining): GpuMemory {
   const all = parameterCount(config);
   const trained = full ? all : loraParameterCount(config, lora);
-  return { model: 2 * all, policies: 8 * trained, checkpoints: 24 * trained };
+  return { model: 2 * all, policies: 2 * savedBytes(trained), checkpoints: CHECKPOINTS * checkpointBytes(trained) };
 }
 
 /** Numbers of GPUs of one machine. */

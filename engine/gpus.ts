@@ -1,6 +1,7 @@
 /** The NVIDIA GPUs of this machine, by nvidia-smi. */
 import { execFile, execFileSync } from 'node:child_process';
 import { promisify } from 'node:util';
+import { mean } from '../data/numbers.ts';
 
 export interface Gpu {
   index: number;
@@ -43,10 +44,10 @@ export async function gpuUtilization(): Promise<number> {
   const { stdout } = await promisify(execFile)('nvidia-smi', query, { timeout: PATIENCE_MILLISECONDS });
   const lines = stdout.trim().split('\n');
   const each = lines.map(Number);
-  const mean = each.reduce((sum, one) => sum + one, 0) / each.length;
+  const utilization = mean(each);
   // MIG devices have none: nvidia-smi prints [N/A].
-  if (Number.isNaN(mean)) throw new Error(`nvidia-smi reports a utilization of ${lines.join(', ')}`);
-  return mean;
+  if (Number.isNaN(utilization)) throw new Error(`nvidia-smi reports a utilization of ${lines.join(', ')}`);
+  return utilization;
 }
 
 function printed(): string {

@@ -7,7 +7,8 @@ import type { Verdict } from '../labelers/labeler.ts';
 import { verdictOn } from '../labelers/labels.ts';
 import { summarizeVerdicts } from '../labelers/preferences.ts';
 import { divergenceOf, type Divergence, type DivergenceRow } from './divergence.ts';
-import { bootstrapMean, mean, type Interval } from './statistics.ts';
+import { mean } from '../data/numbers.ts';
+import { bootstrapMean, type Interval } from './statistics.ts';
 import { lengthControlledWinRate } from './winrate/length-control.ts';
 
 /** Scores and lengths of one policy's responses. */

@@ -1,6 +1,7 @@
 /** Quality of a policy's implicit reward, r(x, y) = beta (log pi(y | x) - log pi_ref(y | x)), as a reward model (`selm diagnose`). */
 import type { ScoreResult } from '../engine/protocol/jobs.ts';
-import { mean, standardDeviation } from './statistics.ts';
+import { mean } from '../data/numbers.ts';
+import { standardDeviation } from './statistics.ts';
 
 /** Log-probabilities of the same responses under one policy. */
 export interface DiagnosedScores {

@@ -2,7 +2,8 @@
 import { z } from 'zod';
 import type { SampledRecord } from '../data/records.ts';
 import type { CallOptions, DivergenceJob, Engine } from '../engine/protocol/jobs.ts';
-import { bootstrapRatio, mean, type Interval } from './statistics.ts';
+import { mean, sum } from '../data/numbers.ts';
+import { bootstrapRatio, type Interval } from './statistics.ts';
 
 /** For each response to a prompt: its KL divergence (nats), summed over its tokens, and its number of tokens. */
 export const divergenceRowSchema = z.object({ id: z.string(), kl: z.array(z.number()), tokens: z.array(z.number()) });
@@ -49,16 +50,14 @@ export interface Divergence extends DivergenceSummary {
 
 /** The mean KL divergence per response and per token, in nats. */
 export function summarizeDivergence(rows: DivergenceRow[]): DivergenceSummary {
-  const [sum, tokens] = [total(rows.flatMap(({ kl }) => kl)), total(rows.flatMap((row) => row.tokens))];
+  const [kl, tokens] = [rows.flatMap((row) => row.kl), sum(rows.flatMap((row) => row.tokens))];
   // All responses may be empty.
-  return { kl: mean(rows.flatMap(({ kl }) => kl)), klPerToken: tokens === 0 ? 0 : sum / tokens };
+  return { kl: mean(kl), klPerToken: tokens === 0 ? 0 : sum(kl) / tokens };
 }
 
 /** The mean KL divergences, with a bootstrap interval over prompts. @param seed of the bootstrap */
 export function divergenceOf(rows: DivergenceRow[], seed: number): Divergence {
-  const sums = rows.map(({ kl }) => total(kl));
+  const sums = rows.map(({ kl }) => sum(kl));
   const counts = rows.map(({ kl }) => kl.length);
   return { ...summarizeDivergence(rows), klInterval: bootstrapRatio(sums, counts, seed) };
 }
-
-const total = (values: number[]) => values.reduce((sum, value) => sum + value, 0);

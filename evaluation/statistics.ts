@@ -1,8 +1,6 @@
-/** Means, standard errors and bootstrap intervals. */
+/** Standard errors and bootstrap intervals. */
+import { mean } from '../data/numbers.ts';
 import { uniformStream } from '../data/random.ts';
-
-/** The mean; NaN for an empty list. */
-export const mean = (values: number[]): number => values.reduce((total, value) => total + value, 0) / values.length;
 
 /** The sample standard deviation (divisor n - 1), of two values or more. */
 export function standardDeviation(values: number[]): number {
@@ -12,6 +10,9 @@ export function standardDeviation(values: number[]): number {
 
 /** The standard error of the mean: the standard deviation over the square root of the number of values. */
 export const standardError = (values: number[]): number => standardDeviation(values) / Math.sqrt(values.length);
+
+/** Of a bootstrap interval. */
+const RESAMPLES = 10_000;
 
 /** A closed interval. */
 export interface Interval {
@@ -32,15 +33,9 @@ export function bootstrapMean(values: number[], seed: number, confidence = 0.95)
  * @param sums the sum of the values of each group
  * @param counts the number of values of each group, at least one
  */
-export function bootstrapRatio(
-  sums: number[],
-  counts: number[],
-  seed: number,
-  confidence = 0.95,
-  resamples = 10_000,
-): Interval {
+export function bootstrapRatio(sums: number[], counts: number[], seed: number, confidence = 0.95): Interval {
   const next = uniformStream(seed, 'bootstrap');
-  const means = Float64Array.from({ length: resamples }, () => {
+  const means = Float64Array.from({ length: RESAMPLES }, () => {
     let [total, count] = [0, 0];
     for (let i = 0; i < sums.length; i++) {
       const drawn = Math.floor(next() * sums.length);

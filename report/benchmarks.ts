@@ -1,7 +1,7 @@
 /** The benchmarks of a run: the table of the SELM paper with a row for the start policy and each measured round, and all figures. */
 import type { RunConfig } from '../config/run.ts';
 import type { BenchmarkRow } from '../evaluation/benchmarks/result.ts';
-import { mean } from '../evaluation/statistics.ts';
+import { mean } from '../data/numbers.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import { html, type Html } from './html.ts';
 import { table } from './layout.ts';

@@ -1,5 +1,5 @@
 /** The figures of a report. */
-import { mean } from '../evaluation/statistics.ts';
+import { mean } from '../data/numbers.ts';
 import type { RunStatus } from '../workflows/status.ts';
 import type { RoundArtifacts } from './artifacts.ts';
 import { barChart, lineChart, pathChart, type Line } from './charts.ts';

@@ -7,7 +7,13 @@ import { LABELS } from '../activities/label.ts';
 import { inTurns } from '../data/in-turns.ts';
 import { parseJsonl } from '../data/jsonl.ts';
 import { labelRecordSchema, type LabelRecord } from '../data/records.ts';
-import { qualityOf, type PersonQuality, type Quality, type Share, type Voting } from '../evaluation/people/quality.ts';
+import {
+  qualityOf,
+  type PersonQuality,
+  type Quality,
+  type Share,
+  type RoundVotes,
+} from '../evaluation/people/quality.ts';
 import { qualityWarnings } from '../evaluation/people/warnings.ts';
 import type { RoundResult } from '../workflows/status.ts';
 import { html, type Html } from './html.ts';
@@ -70,7 +76,7 @@ export async function readQuality(
     questions,
     votes,
     ...rest
-  }: { questions: Address; votes: Address[] } & Omit<Voting, 'questions' | 'votes' | 'skips'>,
+  }: { questions: Address; votes: Address[] } & Omit<RoundVotes, 'questions' | 'votes' | 'skips'>,
 ): Promise<Quality> {
   const blocks = await inTurns(votes, (block) => readVotes(store, block));
   return qualityOf({

@@ -1,16 +1,14 @@
 /** The results of a run as table rows: one for the start policy, and one per round. */
 import type { AnswerSummary, Comparison } from '../evaluation/comparison.ts';
 import type { DroppedPrompts } from '../activities/prompts/check.ts';
+import { percent, percentInterval } from '../data/numbers.ts';
 import { ignoredNotes } from '../activities/prompts/ignored.ts';
-import { describeDropped } from '../activities/prompts/portions.ts';
+import { describeDroppedPrompts } from '../activities/prompts/portions.ts';
 import { adviceOnCounts } from '../labelers/advice.ts';
 import type { RoundResult, RunStatus } from '../workflows/status.ts';
 
 /** The headings of the table of results. */
 export const HEAD = ['', 'preferences', 'strict pass', 'mean score', 'win rate over start', 'tokens', 'KL', ''];
-
-/** @example percent(0.625) // '62.5 %' */
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** The rows of the table of results, as far as they are known. */
 export const roundRows = ({ start, results }: Pick<RunStatus, 'start' | 'results'>): string[][] => [
@@ -50,8 +48,7 @@ export const scores = ({ strictPassRate, meanScore }: AnswerSummary) => [
 /** The table cell with the win rate over the start policy, its 95 % interval, and the number of prompts that it leaves out. */
 export function winRate({ against }: Comparison): string {
   const { winRate: rate, winRateInterval, unjudged } = against!;
-  const interval = `[${(100 * winRateInterval.low).toFixed(1)}, ${(100 * winRateInterval.high).toFixed(1)}]`;
-  return `${percent(rate)} ${interval}${unjudged ? ` (${unjudged} without a score)` : ''}`;
+  return `${percent(rate)} ${percentInterval(winRateInterval)}${unjudged ? ` (${unjudged} without a score)` : ''}`;
 }
 
 /** The table cell with the KL along greedy responses, and along sampled responses if there are some. */
@@ -95,7 +92,7 @@ function relabeledNotes({ start, changes = [], results }: Pick<RunStatus, 'start
 
 /** A message for each file with dropped prompts, and one for each part of prompts that the chat template ignores. */
 export function droppedNotes({ train, heldOut, ...ignored }: DroppedPrompts): string[] {
-  const [ofTrain, ofHeldOut] = [describeDropped(train), describeDropped(heldOut)];
+  const [ofTrain, ofHeldOut] = [describeDroppedPrompts(train), describeDroppedPrompts(heldOut)];
   return [
     ...(ofTrain ? [`Dropped training prompts: ${ofTrain}.`] : []),
     ...(ofHeldOut ? [`Dropped held-out prompts: ${ofHeldOut}.`] : []),

@@ -29,7 +29,7 @@ export const blockInput = (changes: Partial<BlockInput> = {}): BlockInput => ({
 export async function startVoting(client: Client, name: string, blocks: Partial<BlockInput>[]): Promise<Voting> {
   const questions = hashValue(name);
   const ids = blocks.map((_, i) => blockWorkflowId(runWorkflowId(name), questions, i + 1));
-  const voting = { run: name, round: 1, questions, blocks: ids, suspended: false };
+  const voting = { run: name, round: 1, questions, blocks: ids };
   await Promise.all(blocks.map((changes, i) => startBlock(client, voting, i + 1, changes)));
   return voting;
 }

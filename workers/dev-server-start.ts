@@ -1,13 +1,13 @@
 /** Starts the embedded server's process on the home folder's database. */
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client, Connection } from '@temporalio/client';
 import { msToTs, tsToMs } from '@temporalio/common/lib/time.js';
 import { InputError } from '../data/errors.ts';
 import { forkModule } from '../engine/process/fork.ts';
+import { freePort, isFree } from '../engine/process/free-port.ts';
 import { explainStart, isUnfinishedDatabase } from './dev-server-errors.ts';
 import { database, readRegistration, register, serverArguments, type Registration } from './dev-server-registration.ts';
 import type { FileLock } from './file-lock.ts';
@@ -162,16 +162,3 @@ export async function answers(address: string): Promise<boolean> {
 }
 
 const portOf = (address: string) => Number(address.split(':')[1]);
-
-const freePort = () => listen(0);
-
-const isFree = (port: number) => listen(port).then(Boolean, () => false);
-
-/** Finds a free port by listening briefly. @returns the port */
-async function listen(port: number): Promise<number> {
-  const probe = createServer().listen(port, '127.0.0.1');
-  await new Promise((resolve, reject) => probe.once('listening', resolve).once('error', reject));
-  const { port: taken } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return taken;
-}

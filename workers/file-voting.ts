@@ -11,13 +11,13 @@ import { WorkflowIdConflictPolicy, WorkflowIdReusePolicy } from '@temporalio/com
 import { selectQuestions, type AskSummary } from '../activities/people/ask.ts';
 import { storeGivenResponses } from '../activities/people/given-responses.ts';
 import { importGuidance } from '../activities/people/guidance.ts';
-import type { BlockResult } from '../activities/people/store-votes.ts';
+import type { VoteBlockResult } from '../activities/people/store-votes.ts';
 import type { StepContext } from '../activities/step.ts';
 import type { AnsweredRecord } from '../data/records.ts';
 import type { PeopleSettings, RoundLabelSettings } from '../labelers/index.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
 import type { voteBlock } from '../workflows/people/block.ts';
-import { guidanceOf, hasGuidance } from '../workflows/people/label.ts';
+import { askingOf, guidanceOf } from '../workflows/people/label.ts';
 import { blocksOf } from '../workflows/people/open-block.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import type { Voting } from './voting.ts';
@@ -39,13 +39,13 @@ export async function askAboutRows(
   rows: AnsweredRecord[],
   label: FileLabelSettings,
 ): Promise<FileQuestions> {
-  const { votes, overlap, strategy, randomShare, gold, goldShare, truncated } = label;
-  const guidance = hasGuidance(label) ? (await importGuidance(context, guidanceOf(label), {})).address : undefined;
+  const given = guidanceOf(label);
+  const guidance = given && (await importGuidance(context, given, {})).address;
   const responses = await storeGivenResponses(context, { rows }, {});
-  const asking = { votes, overlap, strategy, randomShare, ...(gold !== undefined && { goldShare }) };
+  const { truncated } = label;
   const { address, summary } = await selectQuestions(
     context,
-    { responses: [responses.address], asking, beta: 1, guidance, truncated, seed: SEED },
+    { responses: [responses.address], asking: askingOf(label), beta: 1, guidance, truncated, seed: SEED },
     {},
   );
   return { questions: address, summary };
@@ -61,7 +61,7 @@ export async function openFileVoting(
   name: string,
   { questions, summary }: FileQuestions,
   label: FileLabelSettings,
-): Promise<{ voting: Voting; stored: (stop: AbortSignal) => Promise<BlockResult[]> }> {
+): Promise<{ voting: Voting; stored: (stop: AbortSignal) => Promise<VoteBlockResult[]> }> {
   const blocks = blocksOf({ questions, summary, label, seed: SEED }, runWorkflowId(name));
   const handles: WorkflowHandle<typeof voteBlock>[] = [];
   for (const { id, input } of blocks) {
@@ -77,7 +77,7 @@ export async function openFileVoting(
     );
   }
   return {
-    voting: { run: name, round: 1, questions, blocks: blocks.map(({ id }) => id), suspended: false },
+    voting: { run: name, round: 1, questions, blocks: blocks.map(({ id }) => id) },
     stored: (stop) => {
       // A call that is still waiting when its connection is closed would be sent again, and end the process with an error.
       const result = (handle: WorkflowHandle<typeof voteBlock>) => client.withAbortSignal(stop, () => handle.result());

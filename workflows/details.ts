@@ -1,8 +1,7 @@
 /** The current details of workflows: Markdown for the page of a run or a round in Temporal's UI. */
+import { percent } from '../data/numbers.ts';
 import { culpritOf } from './failure.ts';
 import { STEPS, type RoundStatus, type RunStatus, type VotingStatus } from './status.ts';
-
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** The state of a run, and a line for each finished round. */
 export function describeRun({

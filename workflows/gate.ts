@@ -1,6 +1,7 @@
 /** The gate: decides whether a round is accepted or rolled back. */
 import type { Comparison } from '../evaluation/comparison.ts';
 import type { RunConfig } from '../config/run.ts';
+import { percent } from '../data/numbers.ts';
 
 export interface Verdict {
   /** A sentence for every limit that the round exceeds. If there is none, the round is accepted. */
@@ -8,8 +9,6 @@ export interface Verdict {
   /** Warnings, which do not affect the decision. */
   warnings: string[];
 }
-
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /**
  * Decides about a round.

@@ -60,7 +60,7 @@ interface Block {
 type EarlierBlock = Omit<Block, 'place' | 'pool' | 'offset' | 'total'> & Partial<Block> & { step?: Place['step'] };
 
 /** The results of a block's shards. Only those of the first shards if the budget was spent before the last one. */
-interface BlockResult extends Spent {
+interface ShardBlockResult extends Spent {
   results: ShardResult[];
 }
 
@@ -122,7 +122,7 @@ async function runBlock(block: Block): Promise<ShardResult[]> {
 }
 
 /** The child workflow that runs a block of shards. */
-export async function shardBlock(input: EarlierBlock): Promise<BlockResult> {
+export async function shardBlock(input: EarlierBlock): Promise<ShardBlockResult> {
   const { step = 'sample', ...given } = input;
   const block: Block = { place: { step }, pool: 'single', offset: 0, total: given.shards.length, ...given };
   countFrom(0, block.secondsLeft ?? Infinity);

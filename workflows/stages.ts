@@ -15,7 +15,7 @@ import { ARTIFACT_DAMAGED, BENCHMARKS, describeFailure, type Failure } from './f
 import { accepted, isStopping, policyOf, roundsOf, type Journal } from './journal.ts';
 import { roundWorkflowId, runNameOf } from './ids.ts';
 import { abandonVoting, lateVotesFor, votersOf } from './people/decisions.ts';
-import { guidanceOf, hasGuidance } from './people/label.ts';
+import { guidanceOf } from './people/label.ts';
 import type { RunningStep } from './place.ts';
 import { round as roundWorkflow } from './round.ts';
 import { haltSignal } from './round-steps.ts';
@@ -68,11 +68,12 @@ const RELEASE_FIRST = 'release-first';
 function promptChecks(config: RunConfig): PromptChecks {
   const { labeler, secondJudge } = config.evaluate;
   const label = labelerSettings(config.label);
+  const guidance = config.label.by === 'people' ? guidanceOf(config.label) : undefined;
   return {
     limits: lengthSettings(config),
     ...(label && { label }),
     ...(labeler && { heldOutLabeler: labeler }),
-    ...(config.label.by === 'people' && hasGuidance(config.label) && { guidance: guidanceOf(config.label) }),
+    ...(guidance && { guidance }),
     ...(secondJudge && { secondJudge }),
   };
 }

@@ -9,7 +9,7 @@ import { InputError, oneSentence } from '../../data/errors.ts';
 import { contextLength, readModelConfig } from '../../engine/model-files/config.ts';
 import type { CallOptions, Engine, Policy } from '../../engine/protocol/jobs.ts';
 import type { VllmSettings } from '../../engine/vllm/spec.ts';
-import { withServedPolicy, type ServedPolicy } from '../../openai/server/serve-policy.ts';
+import { withServedPolicy, type PolicyServer } from '../../openai/server/serve-policy.ts';
 import { openPolicyArtifact } from '../policy.ts';
 import { policyOnOwnVllm, vllmOf } from '../sampling-vllm.ts';
 import { defineStep, type StepContext } from '../step.ts';
@@ -31,7 +31,7 @@ const ENGINE_LOAD = { concurrency: 8, batchSize: 4 };
 /** A slow machine answers the last of many requests late. The engine and vLLM are watched, so that requests may wait. */
 const REQUEST_SECONDS = 3600;
 
-interface Served extends ServedPolicy {
+interface Served extends PolicyServer {
   concurrency: number;
   batchSize: number;
   /** Aborted when the server has died. */

@@ -1,11 +1,10 @@
 /** Runs a Python program of a benchmark under supervision: it ends with the activity, and with the worker. */
 import { stripSecrets } from '../../data/secret.ts';
+import { PYTHON_ERROR } from '../../engine/process/python-error.ts';
 import { WatchedProgram } from '../../engine/process/watched.ts';
 
 /** The time limit for the program to end after SIGTERM. */
 const STOP_SECONDS = 5;
-/** The last line of a Python traceback. */
-const RAISED = /^([\w.]+\.)?\w*(Error|Exception|Exit)(: .+)?$/;
 
 interface ProgramOptions {
   env: NodeJS.ProcessEnv;
@@ -35,6 +34,6 @@ export async function runProgram(command: string[], { env, signal, onOutput, exp
 /** The last error of the output, or its last line. */
 function reasonIn(output: string): string {
   const lines = output.split(/[\n\r]/).map((line) => line.trim());
-  const reason = lines.findLast((line) => RAISED.test(line)) ?? lines.findLast((line) => line !== '');
+  const reason = lines.findLast((line) => PYTHON_ERROR.test(line)) ?? lines.findLast((line) => line !== '');
   return (reason ?? 'it was killed').replace(/[.\s]+$/, '');
 }

@@ -5,7 +5,7 @@ import type { ArtifactStore } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
 import { readAnswered } from '../../data/readers.ts';
 import type { ComputeSettings } from '../../engine/protocol/compute.ts';
-import { comparableCandidates, pairsOf } from '../../labelers/people/candidates.ts';
+import { allPairs, comparableCandidates } from '../../labelers/people/candidates.ts';
 import { makeQuestions, type RoundPrompt } from '../../labelers/people/make-questions.ts';
 import type { Question } from '../../labelers/people/protocol.ts';
 import type { AskSettings } from '../../labelers/people/settings.ts';
@@ -137,7 +137,7 @@ async function readPrompts(
       }));
       const isCut = ({ index }: Candidate) => row.responses[index]?.finish_reason === 'length';
       // Two responses that are never chosen give no preference.
-      const pairs = pairsOf(candidates.length).filter(
+      const pairs = allPairs(candidates.length).filter(
         ([a, b]) => truncated !== 'reject' || !isCut(candidates[a]) || !isCut(candidates[b]),
       );
       if (pairs.length > 0) prompts.push({ id: row.id, shard, candidates, pairs });

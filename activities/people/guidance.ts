@@ -3,6 +3,7 @@ import { hashValue } from '../../artifacts/hash.ts';
 import { InputError } from '../../data/errors.ts';
 import { readPreferences } from '../../data/readers.ts';
 import type { PreferenceRecord } from '../../data/records.ts';
+import { findRepeated } from '../../data/repeated.ts';
 import { defineStep, type Activity, type StepResult } from '../step.ts';
 import { GOLD, GUIDELINES } from './questions.ts';
 
@@ -52,15 +53,14 @@ export async function readGoldRows(source: string): Promise<PreferenceRecord[]> 
       `${source} has ${counts.equal} rows with the same chosen and rejected response, which have no known answer; remove them.`,
     );
   }
-  const ids = new Set<string>();
+  const repeated = findRepeated(rows.map(({ id }) => id));
   return rows.map((row, i) => {
     const where = `${source}, row ${numbers[i]},`;
     if (!('prompt' in row))
       throw new InputError(`${where} has token ids only; label.gold needs texts that people can read.`);
     const { id, prompt, chosen, rejected, tools } = row as PreferenceRecord;
-    if (ids.has(id))
+    if (i === repeated?.again)
       throw new InputError(`${where} has the id "${id}" of an earlier row; give each gold question its own.`);
-    ids.add(id);
     return { id, prompt, ...(tools && { tools }), chosen, rejected };
   });
 }

@@ -19,7 +19,7 @@ export interface StoreVotesInput extends BlockOf {
 }
 
 /** The stored votes of a block. */
-export interface BlockResult extends BlockOf {
+export interface VoteBlockResult extends BlockOf {
   votes: Address;
   /** Everybody with a vote. Absent in results of earlier versions of selm. */
   voters?: string[];
@@ -27,7 +27,7 @@ export interface BlockResult extends BlockOf {
   counts: { votes: number; skips: number };
 }
 
-type VotesSummary = BlockResult['counts'] & Pick<BlockResult, 'voters'>;
+type VotesSummary = VoteBlockResult['counts'] & Pick<VoteBlockResult, 'voters'>;
 
 /** Writes the votes and skips of a block, ordered by question, person and time. What people answer cannot be computed again. */
 export const storeVotes = defineStep({
@@ -55,7 +55,7 @@ const inOrder = (a: Given, b: Given) =>
 const compare = (a: string, b: string) => Number(a > b) - Number(a < b);
 
 /** The votes of a block as they are stored, if they are. */
-export const findVotes: Activity<BlockOf, { found?: BlockResult }> = async (context, of) => {
+export const findVotes: Activity<BlockOf, { found?: VoteBlockResult }> = async (context, of) => {
   const recipe = await storeVotes.recipeFor(context, { ...of, votes: [], skips: [] });
   const votes = await context.store.find(stepKey(recipe));
   if (votes === undefined) return {};

@@ -20,7 +20,7 @@ export function promptsPerRound(
 ): number {
   const size = perRound ?? Math.floor(left / rounds);
   if (size >= 1 && size * rounds <= left) return size;
-  const without = dropped && describeDropped(dropped);
+  const without = dropped && describeDroppedPrompts(dropped);
   throw new InputError(
     `${train} leaves ${left} prompts to train on${without ? ` (dropped: ${without})` : ''}, ` +
       `too few for ${rounds} rounds of ${Math.max(1, size)}: lower rounds, prompts.perRound or prompts.heldOut.`,
@@ -41,7 +41,7 @@ export function portionsOfWhatIsLeft(left: number[], { prompts, rounds }: Portio
 }
 
 /** Why prompts were dropped, such as '6 repeated, 1 longer than 504 tokens'. Empty if none was dropped. */
-export function describeDropped({
+export function describeDroppedPrompts({
   duplicates,
   tooLong,
   limit,

@@ -15,7 +15,7 @@ import { readPreferences } from '../../data/readers.ts';
 import { referenceLogpsSchema, type PreferenceRecord } from '../../data/records.ts';
 import { needsOf } from '../../engine/protocol/objectives.ts';
 import type { ObjectiveSettings } from '../../engine/protocol/settings.ts';
-import { mean } from '../../evaluation/statistics.ts';
+import { mean } from '../../data/numbers.ts';
 import { heldOutSampling } from '../../workflows/round-plan.ts';
 import { shardsOf } from '../../workflows/shards.ts';
 import type { Fresh, StartFresh } from './results.ts';
@@ -103,7 +103,7 @@ async function accuracyOf(
 ): Promise<number | undefined> {
   const { config } = input;
   const { labels } = await answer(context, input, start);
-  const made = await pairsOf(context, await input.pairLabels(labels));
+  const made = await preferredPairs(context, await input.pairLabels(labels));
   if (made === undefined) return undefined;
   const { maxLength, maxPromptLength } = config.optimize;
   const logpsOf = async (policy: Address) => {
@@ -148,7 +148,7 @@ function rewardsOf(objective: ObjectiveSettings): (logp: number, start: number, 
 
 type Pair = PreferenceRecord & { chosen_input_ids?: number[]; rejected_input_ids?: number[] };
 
-async function pairsOf(
+async function preferredPairs(
   context: StepContext,
   labels: Address[],
 ): Promise<{ address: Address; pairs: Pair[] } | undefined> {

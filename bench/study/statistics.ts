@@ -1,5 +1,6 @@
 /** Means over a few seeds, with confidence intervals. */
-import { bootstrapMean, mean, type Interval } from '../../evaluation/statistics.ts';
+import { mean } from '../../data/numbers.ts';
+import { bootstrapMean, type Interval } from '../../evaluation/statistics.ts';
 
 /** A mean with its confidence interval. */
 export interface Estimate {

@@ -1,6 +1,6 @@
 /** The part of the page about what training does not aim at. */
 import type { BenchmarkRow } from '../../evaluation/benchmarks/result.ts';
-import { mean } from '../../evaluation/statistics.ts';
+import { mean } from '../../data/numbers.ts';
 import { markdownTable } from '../markdown.ts';
 import type { StudyResults, Unseen } from './results.ts';
 import { estimateOf, less, type Estimate } from './statistics.ts';

@@ -1,5 +1,5 @@
 /** Prompts with candidates that are longer than a reward model's context. */
-import { commonPrefix, commonSuffix } from '../tokenizer/chat-template.ts';
+import { commonPrefixLength, commonSuffixLength } from '../tokenizer/chat-template.ts';
 import type { Exchange } from './exchange.ts';
 import type { Scores, TooLong } from '../protocol/jobs.ts';
 
@@ -21,8 +21,8 @@ export function fit(exchange: Exchange, empty: () => Exchange, limit: number, to
   if (ids.length <= limit) return { exchange, isCut: false };
   if (tooLong === 'unjudged') return { isCut: false };
   const { ids: frame } = empty();
-  const start = commonPrefix(ids, frame);
-  const closing = Math.min(commonSuffix(ids, frame), frame.length - start);
+  const start = commonPrefixLength(ids, frame);
+  const closing = Math.min(commonSuffixLength(ids, frame), frame.length - start);
   if (start + closing >= limit) return { isCut: false };
   const cut = (values: number[]) => [...values.slice(0, limit - closing), ...values.slice(values.length - closing)];
   return { exchange: { ids: cut(ids), typeIds: cut(typeIds) }, isCut: true };

@@ -20,12 +20,12 @@ export interface Pair {
 export function encodePairs(rows: Answered[], tokenizer: PairTokenizer): { pairs: Pair[]; cut: number } {
   const encoded = rows.map((row) => located(`Prompt "${row.id}"`, () => tokenizer.encode(row)));
   return {
-    pairs: encoded.flatMap((candidates, row) => pairsOf(candidates, row, tokenizer.prefixIds)),
+    pairs: encoded.flatMap((candidates, row) => orderedPairs(candidates, row, tokenizer.prefixIds)),
     cut: encoded.flatMap(({ cut }) => cut).filter(Boolean).length,
   };
 }
 
-function pairsOf({ source, first, second }: EncodedCandidates, row: number, prefixIds: number[]): Pair[] {
+function orderedPairs({ source, first, second }: EncodedCandidates, row: number, prefixIds: number[]): Pair[] {
   return first.flatMap((a, i) =>
     second.flatMap((b, j) => {
       if (i === j) return [];

@@ -1,7 +1,7 @@
 /** Finds the assistant's turns in a rendered conversation: what supervised fine-tuning trains on. */
 import { InputError } from '../../data/errors.ts';
 import type { Message, Tool } from '../../data/records.ts';
-import { commonPrefix, commonSuffix, PROBES, renderedOrNone, type ChatTemplate } from './chat-template.ts';
+import { commonPrefixLength, commonSuffixLength, PROBES, renderedOrNone, type ChatTemplate } from './chat-template.ts';
 import type { Span } from './jinja.ts';
 import { callsOf, withCalls, withText, type TemplateMessage } from './messages.ts';
 import { checkWritten, nothingWritten } from './unwritten.ts';
@@ -50,10 +50,15 @@ function turnOf(chat: ChatTemplate, { messages, tools, text, header }: Rendered,
   const found = others.find(([one, other]) => one !== other);
   if (!found) throw nothingWritten(chat, i, tools);
   const [one, other] = found;
-  const contentStart = Math.min(commonPrefix(one, other), commonPrefix(text, one), commonPrefix(text, other));
+  const contentStart = Math.min(
+    commonPrefixLength(one, other),
+    commonPrefixLength(text, one),
+    commonPrefixLength(text, other),
+  );
   const contentEnd = Math.max(
     contentStart,
-    text.length - Math.min(commonSuffix(one, other), commonSuffix(text, one), commonSuffix(text, other)),
+    text.length -
+      Math.min(commonSuffixLength(one, other), commonSuffixLength(text, one), commonSuffixLength(text, other)),
   );
   const start = startOf(chat, { messages, tools, text, header }, i, previousEnd, contentStart);
   const { tail, kept, token = '', isAppended } = chat.ending;
@@ -88,12 +93,12 @@ const variantsOf = (message: TemplateMessage): TemplateMessage[][] => [
 function headerOf(chat: ChatTemplate): string {
   const question: Message = { role: 'user', content: 'probe' };
   const open = chat.render(chat.messages([question], 'user'), undefined, true).text;
-  const generationPrompt = open.slice(commonPrefix(open, chat.render(chat.messages([question], 'user')).text));
+  const generationPrompt = open.slice(commonPrefixLength(open, chat.render(chat.messages([question], 'user')).text));
   const [one, other] = PROBES.map((content) => {
     const turns = [question, { role: 'assistant', content }, question, { role: 'assistant', content: 'probe' }];
     return chat.render(chat.messages(turns, 'user')).text;
   });
-  const before = one.slice(0, commonPrefix(one, other));
+  const before = one.slice(0, commonPrefixLength(one, other));
   const at = longestStart(generationPrompt, before);
   return generationPrompt.slice(0, at);
 }

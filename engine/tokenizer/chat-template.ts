@@ -70,7 +70,7 @@ export class ChatTemplate {
     this.given = given;
     this.format = this.contentFormat();
     const [one, other] = PROBES.map((content) => this.render(this.probe(content)).text);
-    this.ending = endingOf(one.slice(one.length - commonSuffix(one, other)), names);
+    this.ending = endingOf(one.slice(one.length - commonSuffixLength(one, other)), names);
   }
 
   /**
@@ -125,7 +125,7 @@ export class ChatTemplate {
   /** Prompt and response up to the token that ends the answer's turn. */
   renderClosed(prompt: Text, response: Text, tools?: Tool[]): string {
     const { text } = this.render(this.exchange(prompt, response), tools);
-    return this.close(text, () => commonPrefix(text, this.renderPrompt(prompt, tools)));
+    return this.close(text, () => commonPrefixLength(text, this.renderPrompt(prompt, tools)));
   }
 
   /** Prompt and response, for a response that was cut: nothing ends it. */
@@ -334,14 +334,14 @@ function firstOf(text: string, tokens: string[]): { token: string; end: number }
 }
 
 /** Length of the common prefix of two texts or lists of tokens. */
-export function commonPrefix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
+export function commonPrefixLength<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   let length = 0;
   while (length < a.length && length < b.length && a[length] === b[length]) length++;
   return length;
 }
 
 /** Length of the common suffix of two texts or lists of tokens. */
-export function commonSuffix<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
+export function commonSuffixLength<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
   let length = 0;
   while (length < a.length && length < b.length && a[a.length - 1 - length] === b[b.length - 1 - length]) length++;
   return length;

@@ -5,7 +5,7 @@ import { hasNestedPattern } from '../../data/patterns.ts';
 import type { Message, Text } from '../../data/records.ts';
 import type { TemplateInputs } from '../../data/template-inputs.ts';
 import { assistantTurns } from './assistant-turns.ts';
-import { ChatTemplate, commonPrefix } from './chat-template.ts';
+import { ChatTemplate, commonPrefixLength } from './chat-template.ts';
 import { readModelConfig } from '../model-files/config.ts';
 import { Tokenizer } from './exact-tokenizer.ts';
 import { findJson, reasonOf } from '../model-files/json-file.ts';
@@ -211,7 +211,7 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings, a
       const ids = encode(text);
       const trained = ids.map(() => false);
       for (const [start, end] of turns) {
-        const upTo = start === 0 ? 0 : commonPrefix(ids, encode(text.slice(0, start)));
+        const upTo = start === 0 ? 0 : commonPrefixLength(ids, encode(text.slice(0, start)));
         trained.fill(true, upTo, end === text.length ? ids.length : endOf(ids, encode(text.slice(0, end))));
       }
       return { ids, trained };
@@ -247,7 +247,7 @@ function encodeAtMost(encode: (text: string) => number[], text: string, most?: n
 
 /** Number of the prompt's tokens that every exchange begins with. At least one: a sequence's first token cannot be predicted. */
 function sharedTokens(prompt: number[], exchanges: number[][]): number {
-  const shared = Math.min(prompt.length, ...exchanges.map((exchange) => commonPrefix(prompt, exchange)));
+  const shared = Math.min(prompt.length, ...exchanges.map((exchange) => commonPrefixLength(prompt, exchange)));
   if (shared > 0) return shared;
   const [first] = exchanges[0];
   if (exchanges.every((exchange) => exchange.length > 1 && exchange[0] === first)) return 1;
@@ -256,6 +256,6 @@ function sharedTokens(prompt: number[], exchanges: number[][]): number {
 
 /** Number of tokens of the whole text that its beginning covers, including a token that crosses its end. */
 function endOf(ids: number[], beginning: number[]): number {
-  const shared = commonPrefix(ids, beginning);
+  const shared = commonPrefixLength(ids, beginning);
   return shared === beginning.length ? shared : shared + 1;
 }

@@ -2,17 +2,12 @@
 import { mkdirSync, readdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { InputError } from '../../data/errors.ts';
+import { sum } from '../../data/numbers.ts';
+import { wholeGigabytes } from '../bytes.ts';
+import { elementCount } from '../model-files/element-count.ts';
 import type { TensorEntry } from '../model-files/safetensors.ts';
 import type { OptimizeJob, SftJob } from '../protocol/jobs.ts';
-
-/** Bytes of each weight in the trained model, which is float32. */
-const MODEL_BYTES = 4;
-/** Bytes of each weight in a checkpoint: the weight and Adam's two moments, in float32. */
-const CHECKPOINT_BYTES = 12;
-/** The last complete checkpoint, and the one that is being written. */
-const CHECKPOINTS = 2;
-
-const gigabytes = (bytes: number) => `${Math.ceil(bytes / 1e9).toLocaleString('en-US')} GB`;
+import { checkpointBytes, CHECKPOINTS, savedBytes } from './saved-size.ts';
 
 /**
  * Checks the disk of a training of all weights with checkpoints, before it starts. An adapter is small.
@@ -23,16 +18,16 @@ export function checkDisk({ checkpoint, training }: OptimizeJob | SftJob, tensor
   if (!checkpoint || !training.full) return;
   const { dir } = checkpoint;
   mkdirSync(dir, { recursive: true });
-  const weights = [...tensors.values()].reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
-  const [model, state] = [weights * MODEL_BYTES, weights * CHECKPOINT_BYTES];
+  const weights = sum([...tensors.values()].map(({ shape }) => elementCount(shape)));
+  const [model, state] = [savedBytes(weights), checkpointBytes(weights)];
   const { bavail, bsize } = statfsSync(dir);
   // A checkpoint that is resumed is replaced.
   const free = bavail * bsize + bytesIn(dir);
   const needed = model + CHECKPOINTS * state;
   if (needed <= free) return;
   throw new InputError(
-    `Training all weights needs ${gigabytes(needed)} of disk in ${dir}, of which ${gigabytes(free)} are free: ` +
-      `${gigabytes(model)} for the trained model, and ${gigabytes(state)} for each of two checkpoints. ` +
+    `Training all weights needs ${wholeGigabytes(needed)} of disk in ${dir}, of which ${wholeGigabytes(free)} are free: ` +
+      `${wholeGigabytes(model)} for the trained model, and ${wholeGigabytes(state)} for each of two checkpoints. ` +
       'Give the worker a larger disk (SELM_HOME), or train an adapter.',
   );
 }

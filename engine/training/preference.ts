@@ -1,4 +1,5 @@
 /** Preferences as both backends train on them, and the metrics of a step. */
+import { mean } from '../../data/numbers.ts';
 import { ROLES, type ReferenceLogps, type Role } from '../../data/records.ts';
 import type { ObjectiveSettings } from '../protocol/settings.ts';
 import type { TokenizedPreference } from '../tokens/preferences.ts';
@@ -101,8 +102,6 @@ function exampleOf(responses: TokenizedResponse[], indices: Record<Role, number>
   };
   return { group, ...indices, lengths: responses.map(({ response }) => response.length) };
 }
-
-const mean = (values: number[]) => values.reduce((total, value) => total + value, 0) / values.length;
 
 /**
  * Metrics of a batch, named as TRL logs them.

@@ -1,11 +1,10 @@
 /** Why vLLM ended: the cause in its output, as one sentence. */
 import { InputError } from '../../data/errors.ts';
+import { PYTHON_ERROR } from '../process/python-error.ts';
 import { EngineDied } from '../protocol/errors.ts';
 
 /** What vLLM's processes put before each line: (EngineCore pid=12) ERROR 11-29 04:16:24 [core.py:12]. */
 const PREFIX = /^(\(\w+ pid=\d+\) )?((ERROR|WARNING|INFO|CRITICAL) [\d-]+ [\d:]+ (\[[^\]]+\] )?)?/;
-/** The last line of a Python traceback. */
-const RAISED = /^([\w.]+\.)?\w*(Error|Exception|Exit)(: .+)?$/;
 /** Errors that only report that another process has failed. */
 const CONSEQUENCE = /Engine core (proc|initialization)|EngineDeadError|WorkerProc initialization failed|SystemExit/;
 /** Lines kept of an output without a traceback. */
@@ -44,7 +43,7 @@ export function vllmFailure(how: string, output: string): Error {
 /** The last error of the first process that failed; without a traceback, the last lines. */
 function causeIn(output: string): string {
   const lines = output.split('\n').map((line) => line.trim().replace(PREFIX, '').trim());
-  const raised = lines.filter((line) => RAISED.test(line) && !CONSEQUENCE.test(line));
+  const raised = lines.filter((line) => PYTHON_ERROR.test(line) && !CONSEQUENCE.test(line));
   const cause = raised.at(-1) ?? lines.findLast((line) => / error: /.test(line));
   const last =
     cause ??

@@ -1,13 +1,12 @@
 /** The worker's own vLLM: it is started for the first policy that needs it, and serves until something else needs the device. */
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
-import { createServer, type AddressInfo } from 'node:net';
 import { freemem } from 'node:os';
 import { InputError } from '../../data/errors.ts';
 import { Secret } from '../../data/secret.ts';
 import type { Placement } from '../beside-estimate.ts';
 import { fitsInto } from '../gpu-estimate.ts';
 import { nvidiaGpus } from '../gpus.ts';
+import { freePort } from '../process/free-port.ts';
 import type { Policy } from '../protocol/jobs.ts';
 import type { TorchEnvironment } from '../torch/environment.ts';
 import { BASE_NAME, concurrencyOf, dtypeOf, serveArguments, type ServerSpec } from './arguments.ts';
@@ -190,12 +189,3 @@ const environment = ({ device, loraRank }: ServerSpec, key: Secret): NodeJS.Proc
     VLLM_CPU_KVCACHE_SPACE: process.env['VLLM_CPU_KVCACHE_SPACE'] ?? CPU_CACHE_GIB,
   }),
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address() as AddressInfo;
-  probe.close();
-  await once(probe, 'close');
-  return port;
-}

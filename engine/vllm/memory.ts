@@ -1,5 +1,6 @@
 /** Waiting for the memory of GPUs. */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gigabytes } from '../bytes.ts';
 import { nvidiaGpus, type Gpu } from '../gpus.ts';
 import { EngineDied } from '../protocol/errors.ts';
 
@@ -36,7 +37,7 @@ export async function untilFree(
     if (Date.now() > deadline) {
       const [{ index, used }] = full;
       throw new EngineDied(
-        `GPU ${index} still has ${(used / 1e9).toFixed(1)} GB in use ${seconds} s after selm's processes on it have ended: ` +
+        `GPU ${index} still has ${gigabytes(used)} in use ${seconds} s after selm's processes on it have ended: ` +
           'nvidia-smi lists the processes that hold it; end them.',
       );
     }

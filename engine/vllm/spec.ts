@@ -1,11 +1,13 @@
 /** What a server is started for, from a policy and the settings of a run, and whether a server that runs will do. */
 import { isDeepStrictEqual } from 'node:util';
 import { InputError } from '../../data/errors.ts';
+import { sum } from '../../data/numbers.ts';
 import { roomBeside, type BesideMethod } from '../beside-estimate.ts';
 import { totalOf, USABLE, vllmMemory } from '../gpu-estimate.ts';
 import { readAdapterConfig } from '../model-files/adapter-config.ts';
 import { contextLength, readModelConfig } from '../model-files/config.ts';
 import { readDimensions } from '../model-files/dimensions.ts';
+import { elementCount } from '../model-files/element-count.ts';
 import { openModelWeights } from '../model-files/weights.ts';
 import type { Device } from '../protocol/compute.ts';
 import type { Policy } from '../protocol/jobs.ts';
@@ -112,6 +114,6 @@ export function inPlaceOf(running: ServerSpec, wanted: ServerSpec): ServerSpec {
 
 /** Bytes of the weights of a model folder in memory. */
 function weightBytes(folder: string, dtype: string): number {
-  const counts = [...openModelWeights(folder).values()].map(({ shape }) => shape.reduce((n, size) => n * size, 1));
-  return BYTES_PER_WEIGHT[dtype] * counts.reduce((sum, count) => sum + count, 0);
+  const counts = [...openModelWeights(folder).values()].map(({ shape }) => elementCount(shape));
+  return BYTES_PER_WEIGHT[dtype] * sum(counts);
 }

@@ -1,6 +1,7 @@
 /** MT-Bench as a benchmark: the prompts of its turns, the conversations in the responses, and its figures. */
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
+import { sum } from '../../data/numbers.ts';
 import type { Message, PromptRecord, SampledRecord } from '../../data/records.ts';
 import { temperatureOf } from '../mt-bench/answers.ts';
 import { questionSchema, type Question, type QuestionAnswer, type QuestionJudgement } from '../mt-bench/files.ts';
@@ -116,5 +117,3 @@ function rowOf(metric: string, rated: QuestionJudgement[]): BenchmarkRow {
   const error = Math.sqrt((questions / (questions - 1)) * sum(residuals.map((residual) => residual ** 2))) / count;
   return { task: 'mt-bench', metric, value, ...(questions > 1 && { error }), count };
 }
-
-const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
 import { readJsonl } from '../../data/jsonl.ts';
+import { findRepeated } from '../../data/repeated.ts';
 
 const published = (name: string) => fileURLToPath(new URL(`../../examples/mt-bench/${name}.jsonl`, import.meta.url));
 
@@ -64,10 +65,7 @@ export async function readJudgements(path: string): Promise<QuestionJudgement[]>
 }
 
 function byQuestion<T extends { question_id: number }>(rows: T[], path: string): Map<number, T> {
-  const found = new Map<number, T>();
-  for (const row of rows) {
-    if (found.has(row.question_id)) throw new InputError(`${path} has question ${row.question_id} twice; remove one.`);
-    found.set(row.question_id, row);
-  }
-  return found;
+  const repeated = findRepeated(rows.map(({ question_id }) => question_id));
+  if (repeated) throw new InputError(`${path} has question ${repeated.key} twice; remove one.`);
+  return new Map(rows.map((row) => [row.question_id, row]));
 }

@@ -1,5 +1,6 @@
 /** MT-Bench's scores, as FastChat's show_result computes them, with bootstrap intervals. */
 import { InputError } from '../../data/errors.ts';
+import { sum } from '../../data/numbers.ts';
 import type { Question, QuestionJudgement } from './files.ts';
 import { bootstrapRatio, type Interval } from '../statistics.ts';
 
@@ -65,8 +66,6 @@ function scoreOf(rows: QuestionJudgement[], seed: number): Score {
   const counts = questions.map(({ length }) => length);
   return { mean: sum(sums) / rows.length, interval: bootstrapRatio(sums, counts, seed), ratings: rows.length };
 }
-
-const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
 
 function groupBy<T, Key>(rows: T[], keyOf: (row: T) => Key): Map<Key, T[]> {
   const groups = new Map<Key, T[]>();

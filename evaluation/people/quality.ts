@@ -9,7 +9,7 @@ import { quantile, wilsonInterval, type Interval } from '../statistics.ts';
 import { bootstrapAlpha, type AlphaEstimate } from './alpha.ts';
 
 /** What people were asked in a round and what they answered. */
-export interface Voting {
+export interface RoundVotes {
   questions: QuestionRecord[];
   votes: VoteRecord[];
   skips: SkipRecord[];
@@ -59,7 +59,7 @@ export interface Quality {
 }
 
 /** @param seed of the bootstrap interval */
-export function qualityOf(voting: Voting, seed = 0): Quality {
+export function qualityOf(voting: RoundVotes, seed = 0): Quality {
   const { votes, skips, questions, leaveOut, earlierVoters = [] } = voting;
   const gold = new Map(questions.map(({ id, gold: known }) => [id, known]));
   const counted = votes.filter(({ question, repeat }) => !repeat && gold.get(question) === undefined);
@@ -136,7 +136,7 @@ function reasonsOf(skips: SkipRecord[]): PersonQuality['skips'] {
 const median = (values: number[]) => quantile(Float64Array.from(values).sort(), 0.5);
 
 /** The response to which the labeler `otherwise` gives the higher score, for each question where it scored both differently. */
-function betterByLabeler({ questions, otherwise }: Voting): Map<string, 0 | 1> | undefined {
+function betterByLabeler({ questions, otherwise }: RoundVotes): Map<string, 0 | 1> | undefined {
   if (!otherwise) return undefined;
   const labels = new Map(otherwise.map((label) => [label.id, label]));
   return new Map(

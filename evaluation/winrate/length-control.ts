@@ -2,9 +2,10 @@
  * The length-controlled win rate (Dubois et al. 2024, arXiv 2404.04475), as alpaca_eval 0.6.6 computes it: a logistic model of
  * the preference has a term for the difference in length, and the win rate is its prediction for equal lengths.
  */
+import { mean, sigmoid } from '../../data/numbers.ts';
 import { uniformStream } from '../../data/random.ts';
-import { bootstrapInterval, mean, standardDeviation, standardError, type Interval } from '../statistics.ts';
-import { fitCrossValidated, fitLogistic, FOLDS, sigmoid, type Fit, type Observation } from './logistic.ts';
+import { bootstrapInterval, standardDeviation, standardError, type Interval } from '../statistics.ts';
+import { fitCrossValidated, fitLogistic, FOLDS, type Fit, type Observation } from './logistic.ts';
 
 /** One prompt's comparison. Lengths are in characters. */
 interface LengthComparison {

@@ -1,4 +1,5 @@
 /** Logistic regression with an L1 penalty, as in scikit-learn's LogisticRegressionCV with liblinear. */
+import { sigmoid } from '../../data/numbers.ts';
 
 /** A weighted observation. The model is P(target = 1) = sigmoid(coefficients . features), without an intercept. */
 export interface Observation {
@@ -20,8 +21,6 @@ const STRENGTHS = Array.from({ length: 10 }, (_, i) => 10 ** (-4 + (8 * i) / 9))
 /** Number of folds of the cross-validation. */
 export const FOLDS = 5;
 
-/** The logistic function. */
-export const sigmoid = (x: number) => 1 / (1 + Math.exp(-x));
 /** The dot product of two vectors. */
 function dot(a: number[], b: number[]): number {
   let total = 0;

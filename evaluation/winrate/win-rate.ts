@@ -1,5 +1,6 @@
 /** The win rate of a model over a baseline as in AlpacaEval, with standard error and bootstrap interval. */
-import { bootstrapMean, mean, standardError, type Interval } from '../statistics.ts';
+import { mean } from '../../data/numbers.ts';
+import { bootstrapMean, standardError, type Interval } from '../statistics.ts';
 
 interface WinRate {
   /** Share in [0, 1]: the mean of the outcomes; a tie counts half. */

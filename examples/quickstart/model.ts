@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync 
 import { join } from 'node:path';
 import { hashValue } from '../../artifacts/hash.ts';
 import type { Engine, Progress } from '../../engine/protocol/jobs.ts';
+import { elementCount } from '../../engine/model-files/element-count.ts';
 import { readLlamaConfig } from '../../engine/model-files/llama-config.ts';
 import { writeSafetensors } from '../../engine/model-files/safetensors.ts';
 import { uniformStream } from '../../data/random.ts';
@@ -100,9 +101,7 @@ function writeInitialModel(folder: string, { json, config, vocabSize, endId }: R
     name,
     dtype: 'F32' as const,
     shape,
-    data: Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () =>
-      shape.length === 1 ? 1 : (2 * next() - 1) * range,
-    ),
+    data: Float32Array.from({ length: elementCount(shape) }, () => (shape.length === 1 ? 1 : (2 * next() - 1) * range)),
   }));
   writeSafetensors(join(folder, 'model.safetensors'), tensors, { format: 'pt' });
 }

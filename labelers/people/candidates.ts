@@ -22,7 +22,7 @@ const shownOf = (response: Text): string =>
   );
 
 /** All pairs of positions in a list of `count`. */
-export const pairsOf = (count: number): [number, number][] =>
+export const allPairs = (count: number): [number, number][] =>
   Array.from({ length: count }, (_, i) =>
     Array.from({ length: count - i - 1 }, (__, j): [number, number] => [i, i + 1 + j]),
   ).flat();

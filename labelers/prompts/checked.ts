@@ -5,7 +5,7 @@ import type { PromptRecord } from '../../data/records.ts';
 import { templateFields } from '../../data/template-inputs.ts';
 import type { Rule } from '../program.ts';
 import { normalizedWords, requestOf, withAddition, type BaseRow } from './base.ts';
-import { describeDropped, drop, type Dropped } from './dropped.ts';
+import { describeDroppedRows, drop, type Dropped } from './dropped.ts';
 import type { HeldOut } from './held-out.ts';
 import { filled } from './template.ts';
 
@@ -62,7 +62,7 @@ export function checkedPrompts(rows: BaseRow[], heldOut: HeldOut, settings: Chec
         ? `None of ${rows.length} rows gives a prompt`
         : `Only ${prompts.length} of ${count} prompts can be made of ${rows.length} rows`;
     throw new InputError(
-      `${made}: ${describeDropped(dropped) || 'none dropped'}; ` +
+      `${made}: ${describeDroppedRows(dropped) || 'none dropped'}; ` +
         (problem === undefined
           ? 'give more rows, or a smaller --count.'
           : `the first that is not checkable: ${problem}`),

@@ -22,7 +22,7 @@ export function drop(dropped: Dropped, reason: Reason): void {
 }
 
 /** A phrase such as `3 dropped (2 held out, 1 duplicates)`. Empty if none were dropped. */
-export function describeDropped(dropped: Dropped): string {
+export function describeDroppedRows(dropped: Dropped): string {
   const counts = Object.entries(dropped) as [Reason, number][];
   if (counts.length === 0) return '';
   const total = counts.reduce((sum, [, count]) => sum + count, 0);

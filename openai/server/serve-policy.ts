@@ -10,7 +10,7 @@ import { endpoint } from './app.ts';
 import { Models } from './models.ts';
 
 /** An OpenAI-compatible server with a policy. */
-export interface ServedPolicy {
+export interface PolicyServer {
   /** Base URL, which ends in `/v1`. */
   url: string;
   key: Secret;
@@ -25,7 +25,7 @@ const MODEL = 'policy';
 export async function withServedPolicy<T>(
   policy: Policy,
   engine: Engine,
-  work: (served: ServedPolicy) => Promise<T>,
+  work: (served: PolicyServer) => Promise<T>,
 ): Promise<T> {
   const key = new Secret(randomBytes(32).toString('hex'));
   const app = endpoint(new Models(MODEL, policy, engine), { hosts: [HOST], apiKeys: [key] });

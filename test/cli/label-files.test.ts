@@ -166,7 +166,7 @@ async function serve(name: string, ...flags: string[]): Promise<Serving> {
   const { address } = JSON.parse(readFileSync(join(env.SELM_HOME, 'server.json'), 'utf8')) as { address: string };
   const client = new Client({ connection: await Connection.connect({ address }) });
   const { blocks } = await until('the blocks run', () => lastVoting(client, `file-${name}`));
-  return { running, client, voting: { run: `file-${name}`, round: 1, questions: blocks[0], blocks, suspended: false } };
+  return { running, client, voting: { run: `file-${name}`, round: 1, questions: blocks[0], blocks } };
 }
 
 async function end({ running, client }: Serving, signal: 'SIGINT' | 'SIGKILL'): Promise<number | null> {

@@ -6,7 +6,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { readDivergences } from '../../activities/divergence.ts';
-import { mean } from '../../evaluation/statistics.ts';
+import { mean } from '../../data/numbers.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { roundRows, roundNotes } from '../../report/rounds.ts';
 import type { RunStatus } from '../../workflows/status.ts';

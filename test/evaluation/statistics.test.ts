@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { bootstrapMean, mean, wilsonInterval } from '../../evaluation/statistics.ts';
+import { mean } from '../../data/numbers.ts';
+import { bootstrapMean, wilsonInterval } from '../../evaluation/statistics.ts';
 
 interface Case {
   name: string;

@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { runSchema, type RunConfig } from '../../config/run.ts';
 import type { BenchmarkRow } from '../../evaluation/benchmarks/result.ts';
-import { mean } from '../../evaluation/statistics.ts';
+import { mean } from '../../data/numbers.ts';
 import { consequencesOf } from '../../report/decisions.ts';
 import { describeFailure } from '../../report/failure.ts';
 import { content } from '../../report/page.ts';

@@ -61,7 +61,7 @@ const ASKED: Asked[] = [
 ];
 const IDS = ASKED.map((_, i) => `q${i + 1}`);
 const GUIDELINES = '# What is better\n\nPrefer **correct** responses.\n';
-const ROUND = { run: 'demo', round: 2, blocks: ['selm-demo/votes-1'], suspended: false };
+const ROUND = { run: 'demo', round: 2, blocks: ['selm-demo/votes-1'] };
 
 const folder = temporaryFolder();
 const store = new LocalStore(join(folder, 'artifacts'));

@@ -38,7 +38,7 @@ const progress = {
   },
   perHour: 30,
 };
-const voting = { run: 'asked', round: 1, questions: 'q', blocks: [], suspended: false };
+const voting = { run: 'asked', round: 1, questions: 'q', blocks: [] };
 const plain = (html: string) => html.replace(/<[^>]*>/g, '').replace(/\s+/g, ' ');
 
 test('counts add up: of the votes by person, of those that skips have used up, of gold questions and repeats', () => {

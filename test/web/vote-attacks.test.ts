@@ -38,7 +38,7 @@ async function startVoting(run: string, count: number, blocks = 1, changes: Part
   }));
   const address = await writeQuestions(server.store, asked);
   const ids = Array.from({ length: blocks }, (_, i) => blockWorkflowId(runWorkflowId(run), address, i + 1));
-  const voting = { run, round: 1, questions: address, blocks: ids, suspended: false };
+  const voting = { run, round: 1, questions: address, blocks: ids };
   const all = questions(count * blocks);
   for (let i = 0; i < blocks; i++)
     await startBlock(server.client, voting, i + 1, { list: all.slice(i * count, (i + 1) * count), ...changes });

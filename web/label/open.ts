@@ -21,10 +21,10 @@ export async function openPage(desk: VotingDesk, person: string) {
 }
 
 async function row(desk: VotingDesk, voting: Voting, person: string): Promise<(string | Html)[]> {
-  const { run, round, deadline, suspended } = voting;
+  const { run, round, deadline } = voting;
   const progress = await desk.progress(voting);
   return [
-    html`<a href="${labelPath(run)}">${run}</a>${suspended && ' (paused)'}`,
+    html`<a href="${labelPath(run)}">${run}</a>`,
     String(round),
     roundCounts(progress),
     ownCounts(progress, person),

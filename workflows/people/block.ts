@@ -8,7 +8,7 @@ import {
   sleep,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { BlockOf, BlockResult } from '../../activities/people/store-votes.ts';
+import type { BlockOf, VoteBlockResult } from '../../activities/people/store-votes.ts';
 import { activitiesOf } from '../activities.ts';
 import { runNameOf } from '../ids.ts';
 import { takeMessages, tellProgress } from './messages.ts';
@@ -29,7 +29,7 @@ const STORE_AGAIN = '1 minute';
  * block whose votes are stored, and which is started again, returns them.
  * @param before the state of the previous execution
  */
-export async function voteBlock(input: BlockInput, before?: BlockState): Promise<BlockResult> {
+export async function voteBlock(input: BlockInput, before?: BlockState): Promise<VoteBlockResult> {
   const state = before ?? newState(workflowInfo().parent?.workflowId);
   const updates = takeMessages(input, state);
   if (!before) {
@@ -60,7 +60,7 @@ const blockOf = ({ questions, block }: BlockInput): BlockOf => ({
   block,
 });
 
-async function store(input: BlockInput, state: BlockState): Promise<BlockResult> {
+async function store(input: BlockInput, state: BlockState): Promise<VoteBlockResult> {
   // From here on no answer is taken, so that every confirmed one is in the artifact.
   state.phase = 'closed';
   const votes = state.answers.flatMap((answer) => ('vote' in answer ? [answer.vote] : []));
@@ -79,7 +79,7 @@ async function store(input: BlockInput, state: BlockState): Promise<BlockResult>
 }
 
 /** Tells the rounds that wait for the block. One that has ended is not told: it starts the block again when it runs again. */
-async function close(state: BlockState, result: BlockResult): Promise<BlockResult> {
+async function close(state: BlockState, result: VoteBlockResult): Promise<VoteBlockResult> {
   Object.assign(state, { phase: 'closed', stored: result.votes });
   while (state.listeners.length > 0) {
     const round = getExternalWorkflowHandle(state.listeners.shift()!);

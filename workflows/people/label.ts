@@ -1,8 +1,10 @@
 /** The step `label` of a round in which people vote: ask, wait for the votes, and make labels of them. */
 import type { AskInput } from '../../activities/people/ask.ts';
+import type { GuidanceInput } from '../../activities/people/guidance.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import type { PeopleSettings, RoundLabelSettings } from '../../labelers/index.ts';
 import type { VoteRecord } from '../../labelers/people/protocol.ts';
+import type { AskSettings } from '../../labelers/people/settings.ts';
 import { activitiesOf } from '../activities.ts';
 import type { RunningStep } from '../place.ts';
 import { runShards } from '../shards.ts';
@@ -58,12 +60,9 @@ interface PeopleLabels {
   voted: Voted;
 }
 
-/** Whether people get guidelines or gold questions. */
-export const hasGuidance = ({ guidelines, gold }: PeopleSettings) => guidelines !== undefined || gold !== undefined;
-
 /** The number of activities that labelByPeople() runs, as far as it is known before: one more for each shard with late votes. */
 export const peopleActivities = ({ label, late }: Pick<PeopleInput, 'label' | 'late'>, shards: number): number =>
-  Number(hasGuidance(label)) + 1 + shards + late.length;
+  Number(guidanceOf(label) !== undefined) + 1 + shards + late.length;
 
 /** @throws Halted when the round must end */
 export async function labelByPeople(
@@ -76,13 +75,14 @@ export async function labelByPeople(
     running.tick(result.reused);
     return result;
   };
-  const { votes, overlap, strategy, randomShare, gold, goldShare, truncated } = label;
-  const guidance = hasGuidance(label) ? ticked(await control.importGuidance(guidanceOf(label))).address : undefined;
-  const activities = strategy === 'random' ? control : model(running.pool);
+  const { truncated } = label;
+  const given = guidanceOf(label);
+  const guidance = given && ticked(await control.importGuidance(given)).address;
+  const activities = label.strategy === 'random' ? control : model(running.pool);
   const asked = ticked(
     await activities.ask({
       ...sampled,
-      asking: { votes, overlap, strategy, randomShare, ...(gold !== undefined && { goldShare }) },
+      asking: askingOf(label),
       ...(guidance !== undefined && { guidance }),
       truncated,
     }),
@@ -123,8 +123,23 @@ export async function labelByPeople(
   };
 }
 
-/** What the activity that stores guidelines and gold questions gets. The client that started the run has read the guidelines. */
-export const guidanceOf = ({ guidelines, gold }: PeopleSettings) => ({
-  ...(guidelines !== undefined && { guidelines: (guidelines as { text: string }).text }),
-  ...(gold !== undefined && { gold }),
+/** The settings that select the questions. */
+export const askingOf = ({ votes, overlap, strategy, randomShare, gold, goldShare }: PeopleSettings): AskSettings => ({
+  votes,
+  overlap,
+  strategy,
+  randomShare,
+  ...(gold !== undefined && { goldShare }),
 });
+
+/**
+ * What the activity that stores guidelines and gold questions gets. The client that started the run has read the guidelines.
+ * @returns undefined if people get neither
+ */
+export function guidanceOf({ guidelines, gold }: PeopleSettings): GuidanceInput | undefined {
+  if (guidelines === undefined && gold === undefined) return undefined;
+  return {
+    ...(guidelines !== undefined && { guidelines: (guidelines as { text: string }).text }),
+    ...(gold !== undefined && { gold }),
+  };
+}

@@ -1,6 +1,6 @@
 /** The messages of blocks and of rounds that people vote in: ids and numbers only. Texts are in the artifact `questions`. */
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
-import type { BlockResult } from '../../activities/people/store-votes.ts';
+import type { VoteBlockResult } from '../../activities/people/store-votes.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import type { Choice, Question, SkipReason, Strength } from '../../labelers/people/protocol.ts';
 
@@ -129,7 +129,7 @@ export const resumeSignal = defineSignal('resume');
 export const closeSignal = defineSignal('close');
 
 /** Signal from a block to its round: its votes are stored. It may arrive more than once. */
-export const blockClosedSignal = defineSignal<[BlockResult]>('blockClosed');
+export const blockClosedSignal = defineSignal<[VoteBlockResult]>('blockClosed');
 
 /** The voting of a round. */
 export interface RoundVoting {
@@ -138,7 +138,6 @@ export interface RoundVoting {
   /** The workflow ids of its blocks. */
   blocks: string[];
   deadline?: string;
-  suspended: boolean;
 }
 
 /** Query of a round: its voting. Null while it has none. */

@@ -7,7 +7,7 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { BlockResult } from '../../activities/people/store-votes.ts';
+import type { VoteBlockResult } from '../../activities/people/store-votes.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { VOTES_MISSING } from '../failure.ts';
 import { Halted } from '../spending.ts';
@@ -37,7 +37,7 @@ const HOUR_MILLISECONDS = 3_600_000;
 
 /** Registers the query and the signals of a round in which people may vote. @param changed called when its status has changed */
 export function takeVoting(round: number, changed: () => void) {
-  let voting: Voting | undefined;
+  let voting: VoteCollector | undefined;
   setHandler(votingQuery, () => voting?.described(round) ?? null);
   setHandler(blockProgressSignal, (progress) => {
     voting?.progressed(progress);
@@ -55,7 +55,7 @@ export function takeVoting(round: number, changed: () => void) {
      * @throws ApplicationFailure of type VOTES_MISSING at the deadline, with `atDeadline: park`
      */
     async collect(asked: Asked, options: Options): Promise<Collected> {
-      voting = new Voting(asked, changed);
+      voting = new VoteCollector(asked, changed);
       try {
         return await voting.collect(options);
       } finally {
@@ -66,12 +66,12 @@ export function takeVoting(round: number, changed: () => void) {
   };
 }
 
-class Voting {
+class VoteCollector {
   private readonly asked: Asked;
   private readonly changed: () => void;
   private readonly blocks: Block[];
   private readonly progress = new Map<number, Pick<BlockProgress, 'votes' | 'usedUp' | 'first' | 'byPerson'>>();
-  private readonly stored = new Map<number, BlockResult>();
+  private readonly stored = new Map<number, VoteBlockResult>();
   private deadline?: string;
   private closing = false;
   private isOpen = false;
@@ -90,7 +90,6 @@ class Voting {
       questions: this.asked.questions,
       blocks: this.blocks.map(({ id }) => id),
       ...(this.deadline !== undefined && { deadline: this.deadline }),
-      suspended: false,
     };
   }
 
@@ -120,7 +119,7 @@ class Voting {
     if (questions === this.asked.questions) this.progress.set(block, progress);
   }
 
-  closed(result: BlockResult): void {
+  closed(result: VoteBlockResult): void {
     if (result.questions === this.asked.questions) this.stored.set(result.block, result);
   }
 

@@ -2,6 +2,7 @@
 import type ort from '../../onnxruntime.ts';
 import { HIDDEN } from '../model/attention-block.ts';
 import { float32, type Feeds } from '../session.ts';
+import { elementCount } from '../../model-files/element-count.ts';
 import type { LlamaConfig } from '../../model-files/llama-config.ts';
 
 /** Capacities, in tokens, are multiples of this. Small, since attention takes as long for a hidden token as for a visible one. */
@@ -92,7 +93,7 @@ export class CacheBlock {
       mask.fill(HIDDEN, row * this.capacity + length, (row + 1) * this.capacity);
     }
     const shape = [rows, this.heads, this.capacity, this.width];
-    const size = shape.reduce((a, b) => a * b);
+    const size = elementCount(shape);
     return {
       [this.maskName]: float32(mask, [rows, 1, this.capacity]),
       ...Object.fromEntries([...this.tensors].map(([name, data]) => [name, float32(data.subarray(0, size), shape)])),

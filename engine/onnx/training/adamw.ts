@@ -2,6 +2,7 @@
  * AdamW (arXiv 1711.05101) with gradient clipping. Only AdamW runs outside the graph: a session copies its outputs, and copying the
  * optimizer's state takes several times as long as one loop over it in place.
  */
+import { elementCount } from '../../model-files/element-count.ts';
 import { float32, type Feeds } from '../session.ts';
 import type { TrainingSettings } from '../../protocol/settings.ts';
 
@@ -37,7 +38,7 @@ export class AdamW {
       Object.fromEntries(
         parameters.map(({ name, shape }) => [
           `${prefix}.${name}`,
-          float32(new Float32Array(shape.reduce((a, b) => a * b, 1)), shape),
+          float32(new Float32Array(elementCount(shape)), shape),
         ]),
       );
     this.gradients = zeros('gradient');

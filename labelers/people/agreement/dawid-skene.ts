@@ -9,6 +9,7 @@
  * shares of votes. Source: A. P. Dawid and A. M. Skene, Maximum Likelihood Estimation of Observer Error-Rates Using the EM Algorithm,
  * Journal of the Royal Statistical Society C 28 (1979), https://doi.org/10.2307/2346806.
  */
+import { sum } from '../../../data/numbers.ts';
 import { majority, type ClassVote, type Distribution } from './majority.ts';
 
 /** Probabilities below this count as this (crowd-kit's constant). */
@@ -124,6 +125,6 @@ function evidenceLowerBound(votes: Vote[], posterior: number[][], priors: number
 const clip = (probability: number) => Math.max(probability, SMALLEST);
 
 function normalized(values: number[]): number[] {
-  const sum = values.reduce((total, value) => total + value, 0);
-  return values.map((value) => value / sum);
+  const total = sum(values);
+  return values.map((value) => value / total);
 }

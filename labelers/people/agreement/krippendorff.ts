@@ -45,6 +45,3 @@ export function alphaOf(coincidences: Iterable<Coincidences>): number | undefine
   const expected = n ** 2 - totals.reduce((sum, count) => sum + count ** 2, 0);
   return expected === 0 ? undefined : 1 - ((n - 1) * observed) / expected;
 }
-
-/** Krippendorff's alpha. @param questions as for `coincidencesOf` @returns undefined as `alphaOf` */
-export const krippendorffAlpha = (questions: string[][]): number | undefined => alphaOf(coincidencesOf(questions));

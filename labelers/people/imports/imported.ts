@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { withInput } from '../../../data/alpaca.ts';
 import { InputError } from '../../../data/errors.ts';
 import type { Text } from '../../../data/records.ts';
+import { findRepeated } from '../../../data/repeated.ts';
 import type { SkipRecord, VoteRecord } from '../protocol.ts';
 
 /** Names in the other tool's file. */
@@ -179,12 +180,12 @@ export function importRows<Given>(
   read: (answer: Given) => ImportedAnswer,
   personOf: (answer: Given) => string,
 ): Imported {
-  const firsts = new Map<string, string>();
-  for (const { where, id } of sources) {
-    const first = firsts.get(id);
-    if (first !== undefined)
-      throw new InputError(`${where} has the same id ("${id}") as ${first}: give each record an id of its own.`);
-    firsts.set(id, where);
+  const repeated = findRepeated(sources.map(({ id }) => id));
+  if (repeated) {
+    const [first, again] = [repeated.first, repeated.again].map((index) => sources[index].where);
+    throw new InputError(
+      `${again} has the same id ("${repeated.key}") as ${first}: give each record an id of its own.`,
+    );
   }
   const unread: Unread[] = [];
   /** @returns undefined if it is reported */

@@ -12,6 +12,7 @@
  * selected, so pairs are brought up to date only when they come first (lazy greedy selection, Minoux 1978).
  */
 import { setImmediate } from 'node:timers/promises';
+import { mean, sigmoid } from '../../../data/numbers.ts';
 import { uniform } from '../../../data/random.ts';
 import { MaxHeap } from './max-heap.ts';
 import { marginOf, type AskablePrompt, type SelectedPair, type Strategy } from './strategy.ts';
@@ -100,7 +101,7 @@ class Design {
 
 /** √σ'(m) z: the square root of the pair's information about the model. */
 function informationOf(prompt: AskablePrompt, pair: [number, number]): Float64Array {
-  const p = 1 / (1 + Math.exp(-marginOf(prompt, pair)));
+  const p = sigmoid(marginOf(prompt, pair));
   const weight = Math.sqrt(p * (1 - p));
   const [a, b] = pair.map((at) => prompt.candidates[at].features!);
   const vector = new Float64Array(a.length);
@@ -109,7 +110,7 @@ function informationOf(prompt: AskablePrompt, pair: [number, number]): Float64Ar
 }
 
 /** γ: the mean of vᵀv over all pairs, so that the scale of the features makes no difference. 1 if all are 0. */
-const typical = (sizes: number[]): number => sizes.reduce((sum, size) => sum + size, 0) / sizes.length || 1;
+const typical = (sizes: number[]): number => mean(sizes) || 1;
 
 function dot(a: Float64Array, b: Float64Array): number {
   let sum = 0;

@@ -4,7 +4,7 @@ import { shuffled } from '../../../data/random.ts';
 import type { TemplateFields, Text } from '../../../data/records.ts';
 import { templateFields } from '../../../data/template-inputs.ts';
 import { hasWords, normalizedWords, requestOf, withAddition, type BaseRow } from '../base.ts';
-import { describeDropped, drop, type Dropped } from '../dropped.ts';
+import { describeDroppedRows, drop, type Dropped } from '../dropped.ts';
 import type { HeldOut } from '../held-out.ts';
 import { Random } from '../random.ts';
 import { conflict, kindIds, type KindId } from './conflicts.ts';
@@ -67,7 +67,7 @@ export function composePrompts(
   }
   if (prompts.size < count) {
     throw new InputError(
-      `Only ${prompts.size} of ${count} prompts can be composed from ${rows.length} rows (${describeDropped(dropped) || 'none dropped'}); ` +
+      `Only ${prompts.size} of ${count} prompts can be composed from ${rows.length} rows (${describeDroppedRows(dropped) || 'none dropped'}); ` +
         'give more base prompts.',
     );
   }

@@ -1,4 +1,5 @@
 /** Whether the demands of a prompt's instructions can be met by one natural response. */
+import { sum } from '../../../data/numbers.ts';
 import type { Demands } from './kind.ts';
 
 /** Whether one response can meet all demands. */
@@ -15,8 +16,6 @@ export function canBeMet(demands: Demands[]): boolean {
       (!noComma || !text.includes(',')),
   );
 }
-
-const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
 
 /** Whether a text contains a word, or the word the text: "plan" and "plants" are not drawn for opposite instructions. */
 const overlaps = (word: string, text: string) => text.includes(word) || word.includes(text);

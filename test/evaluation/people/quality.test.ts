@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { qualityOf, type Voting } from '../../../evaluation/people/quality.ts';
+import { qualityOf, type RoundVotes } from '../../../evaluation/people/quality.ts';
 import { qualityWarnings } from '../../../evaluation/people/warnings.ts';
 import type { QuestionRecord, SkipReason, SkipRecord, VoteRecord } from '../../../labelers/people/protocol.ts';
 
@@ -35,7 +35,13 @@ const skip = (id: string, person: string, reason: SkipReason): SkipRecord => ({
   at: '2026-11-29T12:00:00.000Z',
 });
 
-const voting = (more: Partial<Voting>): Voting => ({ questions: [], votes: [], skips: [], leaveOut: [], ...more });
+const voting = (more: Partial<RoundVotes>): RoundVotes => ({
+  questions: [],
+  votes: [],
+  skips: [],
+  leaveOut: [],
+  ...more,
+});
 
 const numbers = (count: number) => Array.from({ length: count }, (_, i) => i);
 

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { dawidSkene } from '../../../labelers/people/agreement/dawid-skene.ts';
-import { krippendorffAlpha } from '../../../labelers/people/agreement/krippendorff.ts';
+import { alphaOf, coincidencesOf } from '../../../labelers/people/agreement/krippendorff.ts';
 import { majority, strictlyLargest, type Distribution } from '../../../labelers/people/agreement/majority.ts';
 
 interface Case {
@@ -36,7 +36,7 @@ function expectClose(actual: Distribution, expected: Distribution): void {
 describe.each(cases)('of $name', (given) => {
   test("alpha is krippendorff's", () => {
     const questions = given.votes[0].map((_, i) => given.votes.flatMap((row) => row[i] ?? []));
-    const alpha = krippendorffAlpha(questions);
+    const alpha = alphaOf(coincidencesOf(questions));
     if (given.alpha === null) expect(alpha).toBeUndefined();
     else expect(Math.abs(alpha! - given.alpha)).toBeLessThan(TOLERANCE);
   });
@@ -60,7 +60,7 @@ describe.each(cases)('of $name', (given) => {
 });
 
 test('nothing follows from no votes', () => {
-  expect(krippendorffAlpha([])).toBeUndefined();
+  expect(alphaOf(coincidencesOf([]))).toBeUndefined();
   expect(dawidSkene([])).toEqual({ posterior: new Map(), errorRates: new Map() });
 });
 

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { shuffled } from '../../../data/random.ts';
-import { pairsOf } from '../../../labelers/people/candidates.ts';
+import { allPairs } from '../../../labelers/people/candidates.ts';
 import { shareVotes } from '../../../labelers/people/share-votes.ts';
 import { strategies } from '../../../labelers/people/strategies/index.ts';
 import type { AskablePrompt, SelectedPair } from '../../../labelers/people/strategies/strategy.ts';
@@ -22,7 +22,7 @@ const fixture = JSON.parse(
 const prompts = fixture.prompts.map(({ id, rewards, features }): AskablePrompt => ({
   id,
   candidates: rewards.map((reward, index) => ({ index, reward, features: Float32Array.from(features[index]) })),
-  pairs: pairsOf(rewards.length),
+  pairs: allPairs(rewards.length),
 }));
 
 const named = (selected: SelectedPair[]) => selected.map(({ prompt: { id }, pair }) => ({ prompt: id, pair }));
@@ -62,7 +62,7 @@ test('d-optimal takes into account what is asked in any case', async () => {
 describe('where the policy is the start policy, all rewards are 0, and', () => {
   const alike = Array.from({ length: 200 }, (_, i): AskablePrompt => {
     const candidates = Array.from({ length: i % 2 === 0 ? 2 : 5 }, (__, index) => ({ index, reward: 0 }));
-    return { id: `p${i}`, candidates, pairs: pairsOf(candidates.length) };
+    return { id: `p${i}`, candidates, pairs: allPairs(candidates.length) };
   });
 
   test.each(['random', 'margin', 'gap'] as const)(

@@ -34,7 +34,7 @@ const GUIDELINES = 'Prefer the response that *solves the task*; among those that
 export async function drawLabelPage(browser: Browser, folder: string, out: string): Promise<void> {
   const store = new LocalStore(join(folder, 'artifacts'));
   const questions = await writeQuestions(store, ASKED, GUIDELINES);
-  const voting = { run: 'helpful', round: 2, questions, blocks: ['selm-helpful/votes-1'], suspended: false };
+  const voting = { run: 'helpful', round: 2, questions, blocks: ['selm-helpful/votes-1'] };
   const desk = memoryDesk(voting, ['q1', 'q2']);
   desk.progress = async () => {
     const byPerson = { Ann: { votes: 22, further: 2, skips: 1, last: '2026-01-01T00:00:00Z' } };
