@@ -8,8 +8,8 @@ import { fetchOutline, modelFolder } from '../artifacts/models.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
-import { isModelId } from '../data/hub-ids.ts';
-import { isOnHub, pinnedId, resolveModel } from '../data/hub.ts';
+import { parseModelId } from '../data/hub/ids.ts';
+import { isOnHub, pinnedId, resolveModel } from '../data/hub/models.ts';
 import type { CallOptions, Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { withTemplateOf } from '../engine/tokenizer/template-files.ts';
 import { fingerprintFrom, fingerprintOf } from '../engine/model-files/fingerprint.ts';
@@ -138,11 +138,12 @@ export const writeBase = (folder: string, base: BaseModel) => writeFile(join(fol
 
 /** Writes the base model's hub id into an adapter's PEFT configuration. The engine writes a local folder there. */
 export async function nameBase(adapter: string, { source }: BaseModel): Promise<void> {
-  if (!isModelId(source)) return;
+  const id = parseModelId(source);
+  if (!id) return;
   const file = join(adapter, 'adapter_config.json');
   const config = JSON.parse(await readFile(file, 'utf8')) as object;
-  const [base_model_name_or_path, revision] = source.split('@');
-  await writeFile(file, `${JSON.stringify({ ...config, base_model_name_or_path, revision }, null, 2)}\n`);
+  const named = { ...config, base_model_name_or_path: id.name, revision: id.revision };
+  await writeFile(file, `${JSON.stringify(named, null, 2)}\n`);
 }
 
 /**

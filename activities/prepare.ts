@@ -6,7 +6,7 @@ import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import type { Benchmark } from '../config/benchmarks.ts';
 import { InputError } from '../data/errors.ts';
-import { isOnHub } from '../data/hub.ts';
+import { isOnHub } from '../data/hub/models.ts';
 import { inTurns } from '../data/in-turns.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { Spool } from '../data/spool.ts';

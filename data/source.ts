@@ -1,7 +1,7 @@
 /** Sources of rows: JSON Lines files, Parquet files, and data sets of the Hugging Face hub. */
 import { existsSync } from 'node:fs';
-import { isDatasetId } from './hub-ids.ts';
-import { downloadDataset } from './hub.ts';
+import { isDatasetId } from './hub/ids.ts';
+import { downloadDataset } from './hub/datasets.ts';
 import { jsonlRows } from './jsonl.ts';
 import type { Row } from './row.ts';
 import { withRoles } from './sharegpt.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { hubModels } from '../artifacts/copy-model.ts';
 import { hashFile, hashValue } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
-import { isModelId } from '../data/hub-ids.ts';
+import { isModelId } from '../data/hub/ids.ts';
 import type { LabelTools } from './labeler.ts';
 
 interface LabelerModel {

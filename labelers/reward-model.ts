@@ -1,6 +1,6 @@
 /** The labeler that scores each response separately with a reward model. */
 import { z } from 'zod';
-import { MODEL_OR_ONNX_FILE } from '../data/hub.ts';
+import { MODEL_OR_ONNX_FILE } from '../data/hub/models.ts';
 import type { Scores } from '../engine/protocol/jobs.ts';
 import { requestSettings, serverAddress } from '../openai/client/settings.ts';
 import { labelerKind } from './labeler.ts';

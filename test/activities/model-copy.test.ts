@@ -14,7 +14,7 @@ import { copiedModel, modelFolder } from '../../artifacts/models.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
 import { HubFailed } from '../../data/errors.ts';
-import { MODEL_FILE, resolveModel } from '../../data/hub.ts';
+import { MODEL_FILE, resolveModel } from '../../data/hub/models.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import type { Progress } from '../../engine/protocol/jobs.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { TOKENIZER_FILES } from '../../activities/policy.ts';
 import { fetchOutline, type ModelCopies } from '../../artifacts/models.ts';
-import { MODEL_FILE } from '../../data/hub.ts';
+import { MODEL_FILE } from '../../data/hub/models.ts';
 import { temporaryFolder } from '../temporary.ts';
 
 const TOOLS = 'additional_chat_templates/tool_use.jinja';
