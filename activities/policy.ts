@@ -35,9 +35,6 @@ export const ADAPTER = 'adapter';
 /** The folder of a whole model in a policy's artifact. It replaces the base model. */
 export const MODEL = 'model';
 
-/** The files of a model that are needed without running it. */
-export const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$|^additional_chat_templates\/[^/]+\.jinja$/;
-
 /** importPolicy: stores the policy that a run starts from as an artifact. */
 export const storeImported = defineStep({
   name: 'import-policy',

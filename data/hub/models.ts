@@ -3,19 +3,13 @@ import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import type { RepoId } from '@huggingface/hub';
 import { InputError } from '../errors.ts';
+import { HUB_MODEL_FILES } from '../model-files.ts';
 import { isContained } from '../paths.ts';
 import { askHub } from './access.ts';
 import { repositoryFolder } from './cache.ts';
 import { download } from './download.ts';
 import { isCommit, isModelId, modelRepo, parseCommitId, parseModelId } from './ids.ts';
 import { commitOf, filesOf, type HubFile } from './listing.ts';
-
-/** Files of a model: weights, configuration, tokenizer and chat templates, in the top folder of the repository. */
-export const MODEL_FILE =
-  /^(?!consolidated)[^/]+\.(safetensors|json|jinja|model|txt)$|^additional_chat_templates\/[^/]+\.jinja$/;
-
-/** Files of a model or an ONNX export: as MODEL_FILE, and the ONNX file in the top folder or in `onnx/`. */
-export const MODEL_OR_ONNX_FILE = new RegExp(`${MODEL_FILE.source}|^(onnx/)?model\\.onnx(_data|\\.data)?$`);
 
 /** Whether a model is on the hub: a path that exists has the precedence over an id. */
 export const isOnHub = (idOrPath: string): boolean => isModelId(idOrPath) && !existsSync(idOrPath);
@@ -25,7 +19,7 @@ export const isOnHub = (idOrPath: string): boolean => isModelId(idOrPath) && !ex
  * @param wanted paths of the files to download
  * @throws InputError when it is neither, HubFailed when the hub cannot be reached
  */
-export async function resolveModel(idOrPath: string, wanted: Pick<RegExp, 'test'> = MODEL_FILE): Promise<string> {
+export async function resolveModel(idOrPath: string, wanted: Pick<RegExp, 'test'> = HUB_MODEL_FILES): Promise<string> {
   const local = statSync(idOrPath, { throwIfNoEntry: false });
   if (local?.isDirectory()) return idOrPath;
   const id = parseModelId(idOrPath);
