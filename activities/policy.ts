@@ -8,8 +8,8 @@ import { fetchOutline, modelFolder } from '../artifacts/models.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
-import { isModelId } from '../data/hub-ids.ts';
-import { isOnHub, pinnedId, resolveModel } from '../data/hub.ts';
+import { parseModelId } from '../data/hub/ids.ts';
+import { isOnHub, pinnedId, resolveModel } from '../data/hub/models.ts';
 import type { CallOptions, Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { withTemplateOf } from '../engine/tokenizer/template-files.ts';
 import { fingerprintFrom, fingerprintOf } from '../engine/model-files/fingerprint.ts';
@@ -35,9 +35,6 @@ const BASE = 'base.json';
 export const ADAPTER = 'adapter';
 /** The folder of a whole model in a policy's artifact. It replaces the base model. */
 export const MODEL = 'model';
-
-/** The files of a model that are needed without running it. */
-export const TOKENIZER_FILES = /^[^/]+\.(json|jinja|model|txt)$|^additional_chat_templates\/[^/]+\.jinja$/;
 
 /** importPolicy: stores the policy that a run starts from as an artifact. */
 export const storeImported = defineStep({
@@ -139,11 +136,12 @@ export const writeBase = (folder: StepFolder, base: BaseModel) => folder.writeTe
 
 /** Writes the base model's hub id into the PEFT configuration of a policy's adapter. The engine writes a local folder there. */
 export async function nameBase(folder: StepFolder, { source }: BaseModel): Promise<void> {
-  if (!isModelId(source)) return;
+  const id = parseModelId(source);
+  if (!id) return;
   const file = `${ADAPTER}/adapter_config.json`;
   const config = JSON.parse(await folder.readText(file)) as object;
-  const [base_model_name_or_path, revision] = source.split('@');
-  await folder.writeText(file, `${JSON.stringify({ ...config, base_model_name_or_path, revision }, null, 2)}\n`);
+  const named = { ...config, base_model_name_or_path: id.name, revision: id.revision };
+  await folder.writeText(file, `${JSON.stringify(named, null, 2)}\n`);
 }
 
 /**

@@ -2,6 +2,7 @@
 import { inputOf, type Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
+import { TOKENIZER_FILES } from '../data/model-files.ts';
 import type { AnsweredRecord, LabelRecord } from '../data/records.ts';
 import { templateInputs } from '../data/template-inputs.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
@@ -15,7 +16,7 @@ import {
 } from '../labelers/preferences.ts';
 import type { Truncated } from '../labelers/truncated.ts';
 import { label, readLabels } from './label.ts';
-import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
+import { openPolicyArtifact } from './policy.ts';
 import { readShards } from './sample.ts';
 import { defineStep } from './step.ts';
 

@@ -5,8 +5,9 @@ import type { Address } from '../artifacts/manifest.ts';
 import { filesIn, LINEAGE, outputProblem, sharedWithOutput } from '../config/output-folder.ts';
 import { InputError } from '../data/errors.ts';
 import { exists } from '../data/file-errors.ts';
+import { TOKENIZER_FILES } from '../data/model-files.ts';
 import { writeTemplates } from '../engine/tokenizer/template-files.ts';
-import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
+import { ADAPTER, MODEL, openPolicyArtifact } from './policy.ts';
 import type { Activity } from './step.ts';
 
 export interface PublishInput {

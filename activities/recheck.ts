@@ -1,13 +1,14 @@
 /** recheck: checks a run's prompts again after an operator has changed a setting that affects the check. Drops no prompts. */
 import type { Address } from '../artifacts/manifest.ts';
 import { InputError } from '../data/errors.ts';
+import { TOKENIZER_FILES } from '../data/model-files.ts';
 import { promptsOf } from '../data/prompts.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import type { Labeler } from '../labelers/labeler.ts';
 import { labelersForChecks, type CheckingLabelers } from './label-tools.ts';
 import { importGuidance, type GuidanceInput } from './people/guidance.ts';
-import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
+import { openPolicyArtifact } from './policy.ts';
 import { heldOutLimit, LengthCheck, trainingLimit, type LengthSettings } from './prompts/limits.ts';
 import { PromptReader } from './prompts/reader.ts';
 import { storedPrompts } from './prompts/stored.ts';

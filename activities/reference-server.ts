@@ -1,6 +1,7 @@
 /** Reference log-probabilities by a server that has the base model and loads the policy's adapter on request. */
 import type { Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
+import { TOKENIZER_FILES } from '../data/model-files.ts';
 import { ROLES, type ReferenceLogps } from '../data/records.ts';
 import type { CallOptions } from '../engine/protocol/jobs.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
@@ -11,7 +12,7 @@ import { loadingAgain } from '../openai/client/adapters.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { logpOnServer } from '../openai/client/prompt-logprobs.ts';
 import { sendAll } from '../openai/client/send-all.ts';
-import { openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
+import { openPolicyArtifact } from './policy.ts';
 import { policyOnServer } from './sampling-server.ts';
 
 interface Preferences {

@@ -17,9 +17,10 @@ import { loadAdapter } from '../openai/client/adapters.ts';
 import { OpenAiClient } from '../openai/client/client.ts';
 import type { SamplerSettings } from '../openai/client/sampler-settings.ts';
 import { sampleFromServer, type SampledByServer, type TokenizedPrompt } from '../openai/client/sampler.ts';
+import { TOKENIZER_FILES } from '../data/model-files.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { templateFields } from '../data/template-inputs.ts';
-import { ADAPTER, MODEL, openPolicyArtifact, TOKENIZER_FILES } from './policy.ts';
+import { ADAPTER, MODEL, openPolicyArtifact } from './policy.ts';
 import { tokenizePrompt } from '../engine/tokens/prompts.ts';
 
 /** What a shard asks for. */

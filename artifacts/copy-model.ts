@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import { HubFailed } from '../data/errors.ts';
 import { inTurns } from '../data/in-turns.ts';
-import { listModelFiles, readHubFile, type HubFile } from '../data/hub-files.ts';
-import { MODEL_FILE, pinModel, resolveModel, snapshotOf } from '../data/hub.ts';
+import type { HubFile } from '../data/hub/listing.ts';
+import { listModelFiles, pinModel, resolveModel, snapshotOf } from '../data/hub/models.ts';
+import { readHubFile } from '../data/hub/stream.ts';
+import { HUB_MODEL_FILES } from '../data/model-files.ts';
 import { hashFile } from './hash.ts';
 import { modelFolder, type ModelCopies, type SourceFile, type StoredModel } from './models.ts';
 
@@ -26,7 +28,7 @@ export interface CopyOptions {
 export async function copyModel(
   copies: ModelCopies,
   id: string,
-  wanted = MODEL_FILE,
+  wanted = HUB_MODEL_FILES,
   options: CopyOptions = {},
 ): Promise<StoredModel> {
   const pinned = await pinModel(id);

@@ -4,8 +4,9 @@ import { existsSync } from 'node:fs';
 import { mkdir, rename, rm, symlink } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import type { Readable } from 'node:stream';
-import { makeRoom } from '../data/hub-cache.ts';
-import { isOnHub, MODEL_FILE, resolveModel, snapshotOf } from '../data/hub.ts';
+import { makeRoom } from '../data/hub/cache.ts';
+import { isOnHub, resolveModel, snapshotOf } from '../data/hub/models.ts';
+import { HUB_MODEL_FILES } from '../data/model-files.ts';
 import type { Address, ManifestFile, Recipe } from './manifest.ts';
 
 /** A copy of a model's commit: an artifact with its files. */
@@ -64,7 +65,7 @@ export const copiedModel = ({ step, parameters }: Recipe): string | undefined =>
 export async function modelFolder(
   copies: ModelCopies | undefined,
   idOrPath: string,
-  { wanted = MODEL_FILE, needed = wanted }: { wanted?: RegExp; needed?: RegExp } = {},
+  { wanted = HUB_MODEL_FILES, needed = wanted }: { wanted?: RegExp; needed?: RegExp } = {},
 ): Promise<string> {
   const stored = isOnHub(idOrPath) ? await copies?.find(idOrPath, wanted) : undefined;
   return copies && stored ? fetchSnapshot(copies, stored, needed) : resolveModel(idOrPath, needed);

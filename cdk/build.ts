@@ -27,7 +27,7 @@ import { checkTaskSizes } from './task-size.ts';
 import { addTemporalAlarms } from './temporal-alarms.ts';
 import { connectToCloud } from './temporal-connection.ts';
 import { TemporalStack } from './temporal.ts';
-import { UiStack } from './ui-stack.ts';
+import { UiStack } from './ui.ts';
 import { hashOfWorkers, stackNameOf, STOPPED_OUTPUT, VERSION_OUTPUT, type Version } from './versions.ts';
 
 /** CDK feature flags: current behavior that is off by default for compatibility with old apps. */

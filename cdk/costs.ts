@@ -3,6 +3,7 @@ import { isStopped, type DeployConfig } from '../config/deployment.ts';
 import { poolsOf } from '../config/deployment/gpu.ts';
 import { endpointsOf, zonesOf } from '../config/deployment/network.ts';
 import { type PriceName } from '../config/prices.ts';
+import { SERVER, UI } from './fargate-sizes.ts';
 
 export interface CostLine {
   what: string;
@@ -91,11 +92,6 @@ function alarmMetrics(config: DeployConfig): number {
   const ofServer = config.temporal.kind === 'self-hosted' ? (isStopped(config) ? 3 : 4) : 0;
   return ofPools.reduce((sum, count) => sum + count, 4 + withoutNode + ofServer);
 }
-
-/** CPU units and memory of the Temporal server's task. */
-export const SERVER = { cpu: 1024, memoryMiB: 2048 };
-/** CPU units and memory of the web pages' task: Fargate's smallest size. */
-export const UI = { cpu: 256, memoryMiB: 512 } as const;
 
 const priceOf = ({ prices }: DeployConfig, name: PriceName): number => prices[name];
 

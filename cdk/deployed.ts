@@ -17,17 +17,8 @@ import { DescribeServicesCommand, ECSClient } from '@aws-sdk/client-ecs';
 import { GetCallerIdentityCommand, STSClient } from '@aws-sdk/client-sts';
 import { InputError } from '../data/errors.ts';
 import { DEPLOYMENT_TAG } from './budget.ts';
+import { inRegion, type Target } from './target.ts';
 import { CLUSTER_OUTPUT, stackNameOf, STOPPED_OUTPUT, VERSION_OUTPUT } from './versions.ts';
-
-/** The deployment of a configuration, in its account and region if it names them. */
-export interface Target {
-  name: string;
-  account?: string;
-  region?: string;
-}
-
-/** Client settings for the region of a deployment. */
-export const inRegion = ({ region }: Target) => (region === undefined ? {} : { region });
 
 /** A stack of a deployment. */
 export interface DeployedStack {

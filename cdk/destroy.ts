@@ -21,7 +21,8 @@ import {
 import pRetry from 'p-retry';
 import type { DeployConfig } from '../config/deployment.ts';
 import { DEPLOYMENT_TAG } from './budget.ts';
-import { inRegion, resourcesOf, type Target } from './deployed.ts';
+import { resourcesOf } from './deployed.ts';
+import { inRegion, type Target } from './target.ts';
 
 /** The shortest waiting period of KMS, in days. A key that waits for its deletion costs nothing. */
 const KEY_DAYS = 7;

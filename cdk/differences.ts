@@ -8,7 +8,7 @@ import {
 } from '@aws-sdk/client-cloudformation';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { canonicalJson } from '../artifacts/hash.ts';
-import { inRegion, type Target } from './deployed.ts';
+import { inRegion, type Target } from './target.ts';
 
 const POLL_MILLISECONDS = 2000;
 

@@ -5,7 +5,7 @@ import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import type { SelfHostedConfig } from '../config/deployment/temporal.ts';
 import { registrationCommand } from '../workers/search-attributes.ts';
-import { SERVER } from './costs.ts';
+import { SERVER } from './fargate-sizes.ts';
 
 /** Port of the server's frontend, to which clients connect. */
 export const FRONTEND_PORT = 7233;

@@ -1,12 +1,13 @@
 /** The web pages: a task of the control image behind a load balancer, either internal or on the internet with sign-in. */
-import { CfnOutput, Duration, SecretValue, Stack } from 'aws-cdk-lib';
+import { CfnOutput, Duration, SecretValue, Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as elb from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type { LogGroup } from 'aws-cdk-lib/aws-logs';
+import type { Construct } from 'constructs';
 import { acknowledgeOpenDoor, acknowledgeOwnRange, acknowledgeTask } from './acknowledgements.ts';
 import { isStopped, type DeployConfig } from '../config/deployment.ts';
-import { UI } from './costs.ts';
+import { UI } from './fargate-sizes.ts';
 import { healthCheck, secretsOf } from './environment.ts';
 import { imageOf } from './images.ts';
 import { REDIRECT_OUTPUT } from './removed-sections.ts';
@@ -20,7 +21,7 @@ const PORT = 8080;
 const SESSION_HOURS = 12;
 
 /** Resources that the web pages use. */
-export interface UiProps {
+export interface UiProps extends StackProps {
   vpc: ec2.IVpc;
   /** Subnets of the task and of an internal load balancer. */
   subnets: ec2.SubnetSelection;
@@ -32,64 +33,127 @@ export interface UiProps {
   logGroup: LogGroup;
 }
 
-/** Adds the web pages to `stack`. @param ui `true` for pages that only addresses of the network can reach */
-export function addUi(stack: Stack, config: DeployConfig, ui: true | PublicUiConfig, props: UiProps): void {
-  const { vpc, subnets, entrance, storage } = props;
-  const isPublic = ui !== true;
-  const securityGroup = new ec2.SecurityGroup(stack, 'UiBalancer', { vpc, allowAllOutbound: false });
-  if (isPublic) {
-    securityGroup.addIngressRule(ec2.Peer.anyIpv4(), ec2.Port.HTTPS, 'Browsers');
-    acknowledgeOpenDoor(securityGroup);
-  } else {
-    securityGroup.addIngressRule(ec2.Peer.ipv4(vpc.vpcCidrBlock), ec2.Port.HTTP, 'Browsers of this network');
-    acknowledgeOwnRange(securityGroup);
+/**
+ * The web pages and their load balancer. They do not belong to a version, so that the load balancer keeps its address.
+ * @param ui `true` for pages that only addresses of the network can reach
+ */
+export class UiStack extends Stack {
+  constructor(scope: Construct, id: string, config: DeployConfig, ui: true | PublicUiConfig, props: UiProps) {
+    super(scope, id, props);
+    const balancer = this.balancer(ui, props);
+    const pages = new elb.ApplicationTargetGroup(this, 'UiPages', {
+      vpc: props.vpc,
+      port: PORT,
+      protocol: elb.ApplicationProtocol.HTTP,
+      targets: [
+        this.service(config, props, flagsOf(ui), signedInBy(ui, balancer)).loadBalancerTarget({
+          containerName: 'ui',
+          containerPort: PORT,
+        }),
+      ],
+      healthCheck: { path: '/healthz' },
+      // A response takes only seconds, and event streams end with the task (web/live/events.ts): browsers connect again.
+      deregistrationDelay: Duration.seconds(30),
+    });
+    const forward = elb.ListenerAction.forward([pages]);
+    if (ui !== true) {
+      balancer.addListener('Https', {
+        port: 443,
+        certificates: [elb.ListenerCertificate.fromArn(ui.certificateArn)],
+        // TLS 1.2 and 1.3.
+        sslPolicy: elb.SslPolicy.RECOMMENDED_TLS,
+        open: false,
+        defaultAction: signIn(ui.oidc, forward),
+      });
+    } else balancer.addListener('Http', { port: 80, open: false, defaultAction: forward });
+    this.addOutputs(ui, balancer);
   }
-  const balancer = new elb.ApplicationLoadBalancer(stack, 'UiLoadBalancer', {
-    vpc,
-    internetFacing: isPublic,
-    vpcSubnets: isPublic ? entrance : subnets,
-    securityGroup,
-    dropInvalidHeaderFields: true,
-  });
-  storage.keepAccessLog(balancer, 'ui');
-  const pages = new elb.ApplicationTargetGroup(stack, 'UiPages', {
-    vpc,
-    port: PORT,
-    protocol: elb.ApplicationProtocol.HTTP,
-    targets: [
-      addService(stack, config, props, flagsOf(ui), signedInBy(ui, balancer)).loadBalancerTarget({
-        containerName: 'ui',
-        containerPort: PORT,
-      }),
-    ],
-    healthCheck: { path: '/healthz' },
-    // A response takes only seconds, and event streams end with the task (web/live/events.ts): browsers connect again.
-    deregistrationDelay: Duration.seconds(30),
-  });
-  const forward = elb.ListenerAction.forward([pages]);
-  if (isPublic) {
-    balancer.addListener('Https', {
-      port: 443,
-      certificates: [elb.ListenerCertificate.fromArn(ui.certificateArn)],
-      // TLS 1.2 and 1.3.
-      sslPolicy: elb.SslPolicy.RECOMMENDED_TLS,
-      open: false,
-      defaultAction: signIn(ui.oidc, forward),
-    });
-  } else balancer.addListener('Http', { port: 80, open: false, defaultAction: forward });
 
-  const address = balancer.loadBalancerDnsName;
-  new CfnOutput(stack, 'UiAddress', {
-    value: address,
-    description: isPublic
-      ? `What ${ui.hostname} is to be an alias of`
-      : 'Of the web pages, from inside of the network: http://',
-  });
-  if (isPublic)
-    new CfnOutput(stack, REDIRECT_OUTPUT, {
-      value: `https://${ui.hostname}/oauth2/idpresponse`,
-      description: 'What the provider is to send people back to',
+  private balancer(ui: true | PublicUiConfig, props: UiProps): elb.ApplicationLoadBalancer {
+    const { vpc, subnets, entrance, storage } = props;
+    const isPublic = ui !== true;
+    const securityGroup = new ec2.SecurityGroup(this, 'UiBalancer', { vpc, allowAllOutbound: false });
+    if (isPublic) {
+      securityGroup.addIngressRule(ec2.Peer.anyIpv4(), ec2.Port.HTTPS, 'Browsers');
+      acknowledgeOpenDoor(securityGroup);
+    } else {
+      securityGroup.addIngressRule(ec2.Peer.ipv4(vpc.vpcCidrBlock), ec2.Port.HTTP, 'Browsers of this network');
+      acknowledgeOwnRange(securityGroup);
+    }
+    const balancer = new elb.ApplicationLoadBalancer(this, 'UiLoadBalancer', {
+      vpc,
+      internetFacing: isPublic,
+      vpcSubnets: isPublic ? entrance : subnets,
+      securityGroup,
+      dropInvalidHeaderFields: true,
     });
+    storage.keepAccessLog(balancer, 'ui');
+    return balancer;
+  }
+
+  private service(
+    config: DeployConfig,
+    props: UiProps,
+    flags: string[],
+    environment: Record<string, string>,
+  ): ecs.FargateService {
+    const { vpc, subnets, storage, temporal, cluster, logGroup } = props;
+    const taskDefinition = new ecs.FargateTaskDefinition(this, 'UiTask', {
+      cpu: UI.cpu,
+      memoryLimitMiB: UI.memoryMiB,
+      volumes: [{ name: 'tmp' }],
+    });
+    const container = taskDefinition.addContainer('Ui', {
+      containerName: 'ui',
+      image: imageOf('control', config),
+      command: ['ui', '--host', '0.0.0.0', '--port', String(PORT), ...flags],
+      environment: {
+        AWS_REGION: this.region,
+        SELM_STORE: storage.url,
+        ...temporal.environment,
+        ...codecOf(config.environment),
+        ...environment,
+      },
+      // The workers' other secrets, such as HF_TOKEN, are not needed here.
+      secrets: secretsOf(taskDefinition, { ...temporal.secrets, ...codecOf(config.secrets) }, 'ui'),
+      portMappings: [{ containerPort: PORT }],
+      healthCheck: healthCheck(`http://127.0.0.1:${PORT}/healthz`),
+      stopTimeout: Duration.seconds(30),
+      readonlyRootFilesystem: true,
+      logging: ecs.LogDrivers.awsLogs({ logGroup, streamPrefix: 'ui' }),
+    });
+    container.addMountPoints({ sourceVolume: 'tmp', containerPath: '/tmp', readOnly: false });
+    storage.grantReadTo(taskDefinition.taskRole);
+    acknowledgeTask(taskDefinition, config.name);
+    return new ecs.FargateService(this, 'UiService', {
+      cluster,
+      taskDefinition,
+      desiredCount: isStopped(config) ? 0 : 1,
+      vpcSubnets: subnets,
+      securityGroups: [
+        new ec2.SecurityGroup(this, 'UiTasks', { vpc, description: 'Web pages: only the load balancer comes in' }),
+      ],
+      minHealthyPercent: 100,
+      maxHealthyPercent: 200,
+      healthCheckGracePeriod: Duration.minutes(2),
+      circuitBreaker: { rollback: true },
+    });
+  }
+
+  private addOutputs(ui: true | PublicUiConfig, balancer: elb.ApplicationLoadBalancer): void {
+    const isPublic = ui !== true;
+    new CfnOutput(this, 'UiAddress', {
+      value: balancer.loadBalancerDnsName,
+      description: isPublic
+        ? `What ${ui.hostname} is to be an alias of`
+        : 'Of the web pages, from inside of the network: http://',
+    });
+    if (isPublic)
+      new CfnOutput(this, REDIRECT_OUTPUT, {
+        value: `https://${ui.hostname}/oauth2/idpresponse`,
+        description: 'What the provider is to send people back to',
+      });
+  }
 }
 
 /** The listener's default action. The listener has no other rules, so every request requires sign-in. */
@@ -118,53 +182,3 @@ function signedInBy(ui: true | PublicUiConfig, balancer: elb.ApplicationLoadBala
 /** Of the workers' variables those of a payload codec, without which encrypted histories cannot be read. */
 const codecOf = (variables: Record<string, string>): Record<string, string> =>
   Object.fromEntries(Object.entries(variables).filter(([name]) => /^SELM_(DATA_CONVERTER$|CODEC_)/.test(name)));
-
-function addService(
-  stack: Stack,
-  config: DeployConfig,
-  props: UiProps,
-  flags: string[],
-  environment: Record<string, string>,
-): ecs.FargateService {
-  const { vpc, subnets, storage, temporal, cluster, logGroup } = props;
-  const taskDefinition = new ecs.FargateTaskDefinition(stack, 'UiTask', {
-    cpu: UI.cpu,
-    memoryLimitMiB: UI.memoryMiB,
-    volumes: [{ name: 'tmp' }],
-  });
-  const container = taskDefinition.addContainer('Ui', {
-    containerName: 'ui',
-    image: imageOf('control', config),
-    command: ['ui', '--host', '0.0.0.0', '--port', String(PORT), ...flags],
-    environment: {
-      AWS_REGION: stack.region,
-      SELM_STORE: storage.url,
-      ...temporal.environment,
-      ...codecOf(config.environment),
-      ...environment,
-    },
-    // The workers' other secrets, such as HF_TOKEN, are not needed here.
-    secrets: secretsOf(taskDefinition, { ...temporal.secrets, ...codecOf(config.secrets) }, 'ui'),
-    portMappings: [{ containerPort: PORT }],
-    healthCheck: healthCheck(`http://127.0.0.1:${PORT}/healthz`),
-    stopTimeout: Duration.seconds(30),
-    readonlyRootFilesystem: true,
-    logging: ecs.LogDrivers.awsLogs({ logGroup, streamPrefix: 'ui' }),
-  });
-  container.addMountPoints({ sourceVolume: 'tmp', containerPath: '/tmp', readOnly: false });
-  storage.grantReadTo(taskDefinition.taskRole);
-  acknowledgeTask(taskDefinition, config.name);
-  return new ecs.FargateService(stack, 'UiService', {
-    cluster,
-    taskDefinition,
-    desiredCount: isStopped(config) ? 0 : 1,
-    vpcSubnets: subnets,
-    securityGroups: [
-      new ec2.SecurityGroup(stack, 'UiTasks', { vpc, description: 'Web pages: only the load balancer comes in' }),
-    ],
-    minHealthyPercent: 100,
-    maxHealthyPercent: 200,
-    healthCheckGracePeriod: Duration.minutes(2),
-    circuitBreaker: { rollback: true },
-  });
-}

@@ -22,8 +22,6 @@ export function deployDoctorCommand(): Command {
       const { config, flags } = readDeployment<{ json?: boolean }>(command);
       const { examineAccount, uselessAccelerators } = await import('../cdk/doctor/account.ts');
       const { examineRuns } = await import('../cdk/doctor/runs.ts');
-      // The clients of all checks read it.
-      if (config.region !== undefined) process.env['AWS_REGION'] = config.region;
       const runs = await examineRuns(config);
       const account = await examineAccount(config);
       const findings = [...runs, ...uselessAccelerators(config), ...account];

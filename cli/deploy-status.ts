@@ -1,5 +1,6 @@
 import { Command } from 'commander';
-import type { DeployedStack, DeployedVersion, Target } from '../cdk/deployed.ts';
+import type { DeployedStack, DeployedVersion } from '../cdk/deployed.ts';
+import type { Target } from '../cdk/target.ts';
 import { deployConfigOption, readDeployment } from './deploy-options.ts';
 import { jsonOption } from './step.ts';
 

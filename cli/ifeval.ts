@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { sampledRows } from '../activities/sample.ts';
+import { IFEVAL_TOKENS } from '../config/benchmarks.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { samplingSchema } from '../engine/protocol/settings.ts';
@@ -12,7 +13,7 @@ import { addPolicy, jsonOption, policyOf, summarize, withEngine, type PolicyFlag
 
 /** Sampling settings. The maximum response length is that of lm-evaluation-harness for IFEval. */
 const schema = samplingSchema.extend({
-  maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(1280),
+  maxNewTokens: samplingSchema.shape.maxNewTokens.unwrap().default(IFEVAL_TOKENS),
 });
 const samplingFlags = new SettingsFlags(schema, { only: ['maxNewTokens', 'batchSize'] });
 

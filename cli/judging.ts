@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Command } from 'commander';
 import { z } from 'zod';
-import { resolveModel } from '../data/hub.ts';
+import { resolveModel } from '../data/hub/models.ts';
 import { JUDGING, type Judge } from '../evaluation/mt-bench/judging.ts';
 import { askEngine, askServer } from '../labelers/judge/ask.ts';
 import { judge } from '../labelers/judge/judge.ts';

@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { Command } from 'commander';
+import { MT_BENCH_TOKENS } from '../config/benchmarks.ts';
 import { answerQuestions } from '../evaluation/mt-bench/answers.ts';
 import { judgeAnswers, type Judge } from '../evaluation/mt-bench/judging.ts';
 import { checkReferences, matchesOf, type Match } from '../evaluation/mt-bench/matches.ts';
@@ -27,7 +28,7 @@ import { addChatTemplate, jsonOption, policyOf, summarize, withEngine } from './
 const schema = samplingSchema.extend({
   maxNewTokens: samplingSchema.shape.maxNewTokens
     .unwrap()
-    .default(1024)
+    .default(MT_BENCH_TOKENS)
     .describe('Maximum length of an answer to a turn, in tokens.'),
 });
 const samplingFlags = new SettingsFlags(schema, { only: ['maxNewTokens', 'batchSize'] });

@@ -2,7 +2,7 @@
 import { Option, type Command } from 'commander';
 import { countIgnored, ignoredNotes } from '../activities/prompts/ignored.ts';
 import { withComputeDefaults } from '../config/compute.ts';
-import { resolveModel } from '../data/hub.ts';
+import { resolveModel } from '../data/hub/models.ts';
 import { InputError, located } from '../data/errors.ts';
 import { onStopSignal } from '../data/stop-signals.ts';
 import type { Message, TemplateFields, Text } from '../data/records.ts';

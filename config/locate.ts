@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readFailure } from '../data/file-errors.ts';
-import { isDatasetId, isModelId } from '../data/hub-ids.ts';
+import { isDatasetId, isModelId } from '../data/hub/ids.ts';
 import { locateLabeler } from '../labelers/index.ts';
 import type { Locate } from '../labelers/labeler.ts';
 import type { BenchmarkEntry } from './benchmarks.ts';

@@ -5,7 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { utimes } from 'node:fs/promises';
 
-/** How often what is used is marked again: well below the times in artifacts/s3-store.ts and hub-cache.ts. */
+/** How often what is used is marked again: well below the times in artifacts/s3-store.ts and hub/cache.ts. */
 const EVERY_MILLISECONDS = 60_000;
 
 const scope = new AsyncLocalStorage<Set<string>>();

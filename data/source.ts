@@ -1,8 +1,8 @@
 /** Sources of rows: JSON Lines files, Parquet files, and data sets of the Hugging Face hub. */
 import { existsSync } from 'node:fs';
 import { InputError } from './errors.ts';
-import { isDatasetId } from './hub-ids.ts';
-import { downloadDataset } from './hub.ts';
+import { isDatasetId } from './hub/ids.ts';
+import { downloadDataset } from './hub/datasets.ts';
 import { jsonlRows } from './jsonl.ts';
 import type { Row } from './row.ts';
 import { withRoles } from './sharegpt.ts';

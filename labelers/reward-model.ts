@@ -1,6 +1,6 @@
 /** The labeler that scores each response separately with a reward model. */
 import { z } from 'zod';
-import { MODEL_OR_ONNX_FILE } from '../data/hub.ts';
+import { HUB_MODEL_OR_ONNX_FILES } from '../data/model-files.ts';
 import type { Scores } from '../engine/protocol/jobs.ts';
 import { requestSettings, serverAddress } from '../openai/client/settings.ts';
 import { labelerKind } from './labeler.ts';
@@ -40,7 +40,7 @@ export const rewardModel = labelerKind({
     .describe('Scores each response with a reward model.'),
   locate: (settings, { model }) => ({ ...settings, model: model(settings.model) }),
   async create({ model, tooLong, server }, { engine, models, compute: { threads } }) {
-    const { identity, folder } = await openLabelerModel(model, { models }, MODEL_OR_ONNX_FILE);
+    const { identity, folder } = await openLabelerModel(model, { models }, HUB_MODEL_OR_ONNX_FILES);
     return {
       name: 'reward-model',
       identity,

@@ -1,5 +1,6 @@
 /** The figures of the SELM paper (arXiv 2405.19332v3, Tables 1 and 2), for runs whose recipe is the paper's. */
 import type { RunConfig } from '../config/run.ts';
+import { parseModelId } from '../data/hub/ids.ts';
 
 /** The columns of the paper's tables, in their order. */
 export const COLUMNS = [
@@ -84,7 +85,7 @@ const PROMPTS = 'HuggingFaceH4/ultrafeedback_binarized';
 
 /** The paper's model of a run with the paper's recipe: SELM with its alpha and beta, on UltraFeedback, labeled by PairRM. */
 export function paperModelOf({ model, adapter, optimize, label, prompts }: RunConfig): PaperModel | undefined {
-  const found = MODELS[model.split('@')[0]];
+  const found = MODELS[parseModelId(model)?.name ?? ''];
   const { objective } = optimize;
   const isPapers =
     adapter === undefined &&

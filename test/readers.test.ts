@@ -10,7 +10,7 @@ import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { LocalStore } from '../artifacts/local-store.ts';
 import { stepKey, type Recipe } from '../artifacts/manifest.ts';
-import { resolveModel } from '../data/hub.ts';
+import { resolveModel } from '../data/hub/models.ts';
 import { readPreferences } from '../data/readers.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { readAdapter } from '../engine/model-files/lora.ts';

@@ -8,7 +8,8 @@ import { readGoldRows } from '../activities/people/guidance.ts';
 import { ignoredNotes } from '../activities/prompts/ignored.ts';
 import { promptsPerRound } from '../activities/prompts/portions.ts';
 import { InputError } from '../data/errors.ts';
-import { cachedModel, isOnHub } from '../data/hub.ts';
+import { parseModelId } from '../data/hub/ids.ts';
+import { cachedModel, isOnHub } from '../data/hub/models.ts';
 import { readPrompts } from '../data/prompts.ts';
 import { isRemote } from '../data/source.ts';
 import { optimizeMemory, parameterCount, roundFlops, sampleMemory } from '../engine/estimate.ts';
@@ -245,7 +246,7 @@ export function shapeOf(
   if (folder !== undefined) {
     return backend === 'torch' ? readDimensions(folder) : llamaDimensions(readLlamaConfig(folder));
   }
-  const known = knownModels[model.split('@')[0]];
+  const known = knownModels[parseModelId(model)!.name];
   if (!known)
     unknown.push(`The shape of ${model} is unknown before it is downloaded: give its folder for an estimate.`);
   return known && llamaDimensions(known);

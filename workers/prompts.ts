@@ -5,8 +5,8 @@ import { checkPrompts, type CheckedPrompts } from '../activities/prompts/check.t
 import { lengthSettings } from '../activities/prompts/limits.ts';
 import { benchmarkOf } from '../config/benchmarks.ts';
 import { InputError } from '../data/errors.ts';
-import { cachedModel } from '../data/hub.ts';
-import { isDatasetId } from '../data/hub-ids.ts';
+import { cachedModel } from '../data/hub/models.ts';
+import { isDatasetId } from '../data/hub/ids.ts';
 import { isRemote } from '../data/source.ts';
 import { Spool } from '../data/spool.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';

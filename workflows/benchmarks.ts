@@ -4,6 +4,7 @@ import { benchmarkOf, type Benchmark } from '../config/benchmarks.ts';
 import { configOfRound } from '../config/changes.ts';
 import { poolOf } from '../config/pools.ts';
 import type { RunConfig } from '../config/run.ts';
+import { benchmarkSampling } from '../evaluation/benchmarks/sampling.ts';
 import { activitiesOf } from './activities.ts';
 import { BENCHMARKS } from './failure.ts';
 import { isStopping, roundsOf, type Journal } from './journal.ts';
@@ -91,7 +92,7 @@ function sampleSet(
   const { batchSize, shardSize } = config.evaluate;
   const shared = {
     prompts: address,
-    settings: { samplesPerPrompt: 1, topP: 1, topK: 0, batchSize, weights: 'f32' as const, ...settings },
+    settings: benchmarkSampling({ batchSize, ...settings }),
     seed: settings.temperature === 0 ? GREEDY.seed : config.seed,
     threads: config.threads,
     ...samplersOf(config),

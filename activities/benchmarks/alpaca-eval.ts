@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { AlpacaEvalBenchmark } from '../../config/benchmarks.ts';
 import { readFailure } from '../../data/file-errors.ts';
-import { downloadDatasetFiles } from '../../data/hub.ts';
-import { isDatasetId } from '../../data/hub-ids.ts';
+import { downloadDatasetFiles } from '../../data/hub/datasets.ts';
+import { isDatasetId } from '../../data/hub/ids.ts';
 import type { PromptRecord } from '../../data/records.ts';
 import {
   alpacaEvalResult,

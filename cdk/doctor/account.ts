@@ -1,25 +1,30 @@
 /** Checks of an AWS account before a deployment: instance types, zones, GPU quotas, roles and CDK's bootstrap. They change nothing. */
+import { CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import { EC2Client } from '@aws-sdk/client-ec2';
+import { IAMClient } from '@aws-sdk/client-iam';
+import { ServiceQuotasClient } from '@aws-sdk/client-service-quotas';
 import type { DeployConfig } from '../../config/deployment.ts';
 import { poolsOf } from '../../config/deployment/gpu.ts';
 import { zonesOf } from '../../config/deployment/network.ts';
 import { smallestWith } from '../instances.ts';
+import { inRegion } from '../target.ts';
 import { examineBootstrap } from './bootstrap.ts';
 import { orNotChecked, type Finding } from './findings.ts';
 import { examineCapacityBlocks, examineTypes } from './offers.ts';
 import { examineQuotas } from './quotas.ts';
 import { examineRoles } from './roles.ts';
 
-/** Runs all checks with the credentials and region of the environment. A check that cannot run is a finding, too. */
+/** Runs all checks with the credentials of the environment, in the deployment's region. A check that cannot run is a finding, too. */
 export async function examineAccount(config: DeployConfig): Promise<Finding[]> {
   const pools = poolsOf(config);
-  const ec2 = new EC2Client({});
+  const region = inRegion(config);
+  const ec2 = new EC2Client(region);
   const checks: [string, () => Promise<Finding[]>][] = [
     ['instance types', () => examineTypes(ec2, pools, zonesOf(config.network))],
     ['capacity blocks', () => examineCapacityBlocks(ec2, pools)],
-    ['GPU quotas', () => examineQuotas(ec2, pools)],
-    ['service-linked roles', () => examineRoles(pools)],
-    ["CDK's bootstrap stack", examineBootstrap],
+    ['GPU quotas', () => examineQuotas(ec2, new ServiceQuotasClient(region), pools)],
+    ['service-linked roles', () => examineRoles(new IAMClient(region), pools)],
+    ["CDK's bootstrap stack", () => examineBootstrap(new CloudFormationClient(region))],
   ];
   try {
     await Promise.all([ec2.config.credentials(), ec2.config.region()]);

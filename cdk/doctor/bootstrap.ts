@@ -1,5 +1,5 @@
 /** Whether CDK's bootstrap stack is in the account and region. */
-import { CloudFormationClient, DescribeStacksCommand } from '@aws-sdk/client-cloudformation';
+import { DescribeStacksCommand, type CloudFormationClient } from '@aws-sdk/client-cloudformation';
 import type { Finding } from './findings.ts';
 
 const STACK = 'CDKToolkit';
@@ -7,13 +7,11 @@ const STACK = 'CDKToolkit';
 const LEAST_VERSION = 6;
 
 /** Examines whether CDK's bootstrap stack is there, in a version that CDK accepts. */
-export async function examineBootstrap(): Promise<Finding[]> {
+export async function examineBootstrap(client: CloudFormationClient): Promise<Finding[]> {
   const check = `CDK's bootstrap stack ${STACK}`;
   const remedy = 'run: npx cdk bootstrap';
   try {
-    const { Stacks: [stack] = [] } = await new CloudFormationClient({}).send(
-      new DescribeStacksCommand({ StackName: STACK }),
-    );
+    const { Stacks: [stack] = [] } = await client.send(new DescribeStacksCommand({ StackName: STACK }));
     const version = Number(stack.Outputs?.find(({ OutputKey }) => OutputKey === 'BootstrapVersion')?.OutputValue ?? 0);
     if (version < LEAST_VERSION) return [{ check, verdict: 'stops', detail: `has version ${version}; ${remedy}` }];
     return [{ check, verdict: 'fine', detail: `version ${version}` }];

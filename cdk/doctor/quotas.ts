@@ -3,7 +3,7 @@ import { DescribeInstanceTypesCommand, type EC2Client, type _InstanceType } from
 import {
   GetAWSDefaultServiceQuotaCommand,
   GetServiceQuotaCommand,
-  ServiceQuotasClient,
+  type ServiceQuotasClient,
 } from '@aws-sdk/client-service-quotas';
 import type { Pool } from '../../config/deployment/gpu.ts';
 import type { PoolName } from '../../config/pools.ts';
@@ -30,7 +30,7 @@ interface Need extends Pool {
  * Both quotas, spot and on-demand, of the instance families of all pools; pools whose instances are of one family share them. A quota
  * must allow one worker of each pool; fewer than `maxWorkers` is a warning.
  */
-export async function examineQuotas(ec2: EC2Client, pools: Pool[]): Promise<Finding[]> {
+export async function examineQuotas(ec2: EC2Client, quotas: ServiceQuotasClient, pools: Pool[]): Promise<Finding[]> {
   // A capacity block is paid in advance and does not count towards the quotas of running instances.
   const counted = pools.filter(({ pool }) => pool.capacityBlock === undefined);
   const types = [...new Set(counted.flatMap(({ pool }) => instanceTypesOf(pool)))];
@@ -51,7 +51,7 @@ export async function examineQuotas(ec2: EC2Client, pools: Pool[]): Promise<Find
   const judged: Judged[] = [];
   for (const { types: covered, capacity, code, name } of QUOTAS) {
     const needed = needs(covered, capacity);
-    if (needed.length > 0) judged.push(judge(`${name} (${code})`, needed, await quotaOf(code)));
+    if (needed.length > 0) judged.push(judge(`${name} (${code})`, needed, await quotaOf(quotas, code)));
   }
   // A pool that the quota of one capacity leaves without workers starts them by the other.
   const startable = new Set(judged.flatMap(({ enough }) => enough));
@@ -87,8 +87,7 @@ function judge(check: string, needed: Need[], quota: number): Judged {
 }
 
 /** The account's value of a quota, or AWS's default if the account has none. */
-async function quotaOf(code: string): Promise<number> {
-  const quotas = new ServiceQuotasClient({});
+async function quotaOf(quotas: ServiceQuotasClient, code: string): Promise<number> {
   const which = { ServiceCode: 'ec2', QuotaCode: code };
   try {
     return (await quotas.send(new GetServiceQuotaCommand(which))).Quota!.Value!;

@@ -1,7 +1,7 @@
 /** The files of a trained model besides its weights. */
 import { copyFileSync, cpSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { ADDITIONAL_TEMPLATES } from './additional-templates.ts';
+import { ADDITIONAL_TEMPLATES } from '../../data/model-files.ts';
 
 /** A hub cache has links to its files. */
 const COPIED = { recursive: true, dereference: true };

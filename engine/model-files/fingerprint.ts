@@ -1,22 +1,31 @@
 /** Hashes that identify models by their files' contents, in whatever folder they are. */
+import { statSync } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hashFile, hashValue } from '../../artifacts/hash.ts';
 import { exists } from '../../data/file-errors.ts';
-import { ADDITIONAL_TEMPLATES } from './additional-templates.ts';
+import { ADDITIONAL_TEMPLATES, MODEL_FILES, ONNX_EXPORT } from '../../data/model-files.ts';
 import type { Policy } from '../protocol/jobs.ts';
 
-const MODEL_FILES = /^[^/]+\.(json|safetensors|jinja|model|txt)$|^additional_chat_templates\/[^/]+\.jinja$/;
-
 /**
- * A hash of the files of a model or adapter folder: weights, configuration, tokenizer and templates. A process reads a file once, as
- * long as it stays as it is, so that a step can check a model of many gigabytes before each use.
+ * A hash of the files of a model or adapter folder. A process reads a file once, as long as it stays as it is, so that a step can check
+ * a model of many gigabytes before each use.
+ * @param files matches the paths of the files. Default: weights, configuration, tokenizer and templates
  */
-export async function fingerprintOf(folder: string): Promise<string> {
-  const more = join(folder, ADDITIONAL_TEMPLATES);
-  const templates = exists(more) ? (await readdir(more)).map((name) => `${ADDITIONAL_TEMPLATES}/${name}`) : [];
-  const names = [...(await readdir(folder)), ...templates].filter((name) => MODEL_FILES.test(name)).sort();
-  return hashValue(await Promise.all(names.map(async (name) => [name, await knownHash(join(folder, name))])));
+export async function fingerprintOf(folder: string, files = MODEL_FILES): Promise<string> {
+  const paths = (await pathsIn(folder)).filter((path) => files.test(path)).sort();
+  return hashValue(await Promise.all(paths.map(async (path) => [path, await knownHash(join(folder, path))])));
+}
+
+/** What is in a model's folder, and in those of its folders that selm reads. */
+async function pathsIn(folder: string): Promise<string[]> {
+  const paths = await readdir(folder);
+  for (const name of [ADDITIONAL_TEMPLATES, ONNX_EXPORT]) {
+    const inside = join(folder, name);
+    if (!exists(inside) || !statSync(inside).isDirectory()) continue;
+    paths.push(...(await readdir(inside)).map((file) => `${name}/${file}`));
+  }
+  return paths;
 }
 
 /** The same hash, of files in a store. @param files of the whole model, by their paths in its folder */

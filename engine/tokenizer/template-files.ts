@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
-import { ADDITIONAL_TEMPLATES } from '../model-files/additional-templates.ts';
+import { ADDITIONAL_TEMPLATES } from '../../data/model-files.ts';
 import { findJson, readText } from '../model-files/json-file.ts';
 import type { ChatTemplateSettings, Policy } from '../protocol/jobs.ts';
 

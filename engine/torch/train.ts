@@ -12,7 +12,7 @@ import { writeTemplates } from '../tokenizer/template-files.ts';
 import { openPolicyFiles, type PolicyFiles } from '../tokens/policy.ts';
 import { demonstrationExamples, demonstrationMetrics } from '../training/demonstrations.ts';
 import { checkDisk } from '../training/disk.ts';
-import { fingerprintOf, fingerprintValues } from '../training/fingerprint.ts';
+import { trainingHash, trainingValues } from '../training/training-hash.ts';
 import type { Example } from '../training/groups.ts';
 import { preferenceMetrics } from '../training/preference.ts';
 import { planSteps } from '../training/schedule.ts';
@@ -109,8 +109,8 @@ async function checkpointOf(job: OptimizeJob | SftJob, examples: Example[]) {
   const { checkpoint, policy } = job;
   if (!checkpoint) return null;
   const start = await policyHash({ model: policy.model, ...(policy.adapter && { adapter: policy.adapter }) });
-  const values = fingerprintValues(job, [threadsOf(job), torchVersion(job)], examples);
-  return { ...checkpoint, fingerprint: fingerprintOf([start], values) };
+  const values = trainingValues(job, [threadsOf(job), torchVersion(job)], examples);
+  return { ...checkpoint, fingerprint: trainingHash([start], values) };
 }
 
 /** The metrics of a training, from the messages of the ranks. */

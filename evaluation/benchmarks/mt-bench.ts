@@ -2,10 +2,10 @@
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { sum } from '../../data/numbers.ts';
-import type { Message, PromptRecord, SampledRecord } from '../../data/records.ts';
-import { temperatureOf } from '../mt-bench/answers.ts';
+import type { PromptRecord, SampledRecord } from '../../data/records.ts';
 import { questionSchema, type Question, type QuestionAnswer, type QuestionJudgement } from '../mt-bench/files.ts';
 import { UNRATED } from '../mt-bench/scores.ts';
+import { answerIn, byTemperature, promptOfTurn } from '../mt-bench/turns.ts';
 import type { BenchmarkResult, BenchmarkRow } from './result.ts';
 
 /** The model's name in FastChat's files. */
@@ -35,23 +35,14 @@ export function promptsOfTurn(
   turn: number,
 ): { temperature: number; prompts: PromptRecord[] }[] {
   const open = questions.filter(({ turns }) => turn < turns.length);
-  return [...new Set(open.map(temperatureOf))].map((temperature) => ({
+  return byTemperature(open).map(({ temperature, questions: alike }) => ({
     temperature,
-    prompts: open
-      .filter((question) => temperatureOf(question) === temperature)
-      .map((question) => {
-        const { question_id: id, turns } = question;
-        const reference = references.get(id)?.choices[0].turns;
-        const before = answers.get(id)?.choices[0].turns ?? [];
-        const messages = turns
-          .slice(0, turn + 1)
-          .flatMap((content, i): Message[] => [
-            { role: 'user', content },
-            ...(i < turn ? [{ role: 'assistant', content: before[i] }] : []),
-          ]);
-        const record = { id: `question ${id}, turn ${turn + 1}`, prompt: messages };
-        return { ...record, question, ...(reference && { reference }) };
-      }),
+    prompts: alike.map((question) => {
+      const { question_id: id } = question;
+      const reference = references.get(id)?.choices[0].turns;
+      const before = answers.get(id)?.choices[0].turns ?? [];
+      return { ...promptOfTurn(question, turn, before), question, ...(reference && { reference }) };
+    }),
   }));
 }
 
@@ -63,7 +54,7 @@ export function conversationsOf(rows: SampledRecord[]): Conversations {
     const { question_id: id } = question;
     const earlier = found.answers.get(id)?.choices[0].turns;
     if (!earlier) found.questions.push(question);
-    found.answers.set(id, answerOf(id, POLICY, [...(earlier ?? []), row.responses[0].text.trim()]));
+    found.answers.set(id, answerOf(id, POLICY, [...(earlier ?? []), answerIn(row.responses[0])]));
     if (reference) found.references.set(id, answerOf(id, 'reference', reference));
   }
   return found;

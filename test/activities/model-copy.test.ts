@@ -5,7 +5,7 @@ import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileS
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
-import { importPolicy, openPolicyArtifact, TOKENIZER_FILES } from '../../activities/policy.ts';
+import { importPolicy, openPolicyArtifact } from '../../activities/policy.ts';
 import { prepare } from '../../activities/prepare.ts';
 import { sample } from '../../activities/sample.ts';
 import { copyModel, storedModels } from '../../artifacts/copy-model.ts';
@@ -14,8 +14,9 @@ import { copiedModel, modelFolder } from '../../artifacts/models.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
 import { HubFailed } from '../../data/errors.ts';
-import { MODEL_FILE, resolveModel } from '../../data/hub.ts';
+import { resolveModel } from '../../data/hub/models.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
+import { HUB_MODEL_FILES, TOKENIZER_FILES } from '../../data/model-files.ts';
 import type { Progress } from '../../engine/protocol/jobs.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { findGarbage } from '../../workers/garbage.ts';
@@ -175,7 +176,7 @@ test('a file whose content differs from the hash that the hub lists is not store
   changed[5] ^= 1;
   hub.sent = (path, content) => (path === shards[0] ? changed : content);
   await expect(copyModel(models, 'org/large')).rejects.toThrow(HubFailed);
-  expect(await models.find(`org/large@${COMMIT}`, MODEL_FILE)).toBeUndefined();
+  expect(await models.find(`org/large@${COMMIT}`, HUB_MODEL_FILES)).toBeUndefined();
   expect(readdirSync(objects(), { recursive: true }).filter((path) => String(path).endsWith(shards[0]))).toEqual([]);
 });
 
@@ -214,7 +215,7 @@ test('garbage collection keeps the copies of the models that kept policies name,
   const all = await garbage([]);
   expect(all).toContain(copy.address);
   for (const each of all) await control.store.remove(each);
-  expect(await control.store.models.find(`org/tiny@${COMMIT}`, MODEL_FILE)).toBeUndefined();
+  expect(await control.store.models.find(`org/tiny@${COMMIT}`, HUB_MODEL_FILES)).toBeUndefined();
   mkdirSync(objects(), { recursive: true });
   expect(readdirSync(objects())).toEqual([]);
 });

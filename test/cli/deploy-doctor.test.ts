@@ -243,6 +243,12 @@ it('the region of the configuration is the one that is checked', async () => {
   writeFileSync(file, JSON.stringify(pinned));
   const ended = await selm(['deploy', 'doctor', '--config', file, '--json'], aws);
   expect(details(ended)['single: g6.xlarge']).toBe('is offered in eu-central-1a, eu-central-1b, eu-central-1c');
+  // The bootstrap stack of startAws() is in us-east-1.
+  expect(verdicts(ended)["CDK's bootstrap stack CDKToolkit"]).toBe('stops');
+  // A client that reads the region from the environment could check nothing.
+  const alone = await selm(['deploy', 'doctor', '--config', file, '--json'], { ...aws, AWS_REGION: '' });
+  expect(verdicts(alone)).toEqual(verdicts(ended));
+  expect(Object.values(verdicts(alone))).not.toContain('not checked');
 }, 60_000);
 
 it('without credentials, or without a network, nothing is checked: one sentence, exit code 1, and still the costs', async () => {

@@ -2,7 +2,7 @@
 import { existsSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
-import { resolveModel } from '../../data/hub.ts';
+import { resolveModel } from '../../data/hub/models.ts';
 import { whileUsed } from '../../data/in-use.ts';
 import { startHub, type Repository } from '../hub-server.ts';
 import { temporaryFolder } from '../temporary.ts';

@@ -3,9 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { isDatasetId } from '../../data/hub-ids.ts';
-import { originalFiles } from '../../data/dataset-files.ts';
-import { cachedModel, downloadDataset, MODEL_OR_ONNX_FILE, pinModel, resolveModel } from '../../data/hub.ts';
+import { isDatasetId } from '../../data/hub/ids.ts';
+import { originalFiles } from '../../data/hub/dataset-files.ts';
+import { downloadDataset } from '../../data/hub/datasets.ts';
+import { cachedModel, pinModel, resolveModel } from '../../data/hub/models.ts';
+import { HUB_MODEL_OR_ONNX_FILES } from '../../data/model-files.ts';
 import { HubFailed, InputError } from '../../data/errors.ts';
 import { readPrompts } from '../../data/prompts.ts';
 import { COMMIT, startHub, type Repository } from '../hub-server.ts';
@@ -132,7 +134,7 @@ describe('a model', () => {
   });
 
   test('comes as ONNX where that is asked for', async () => {
-    const path = await resolveModel('org/exported', MODEL_OR_ONNX_FILE);
+    const path = await resolveModel('org/exported', HUB_MODEL_OR_ONNX_FILES);
     expect(downloads.sort()).toEqual(['onnx/model.onnx', 'tokenizer.json']);
     expect(readFileSync(join(path, 'onnx', 'model.onnx'), 'utf8')).toBe('content of onnx/model.onnx');
   });

@@ -2,10 +2,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { temperatureOf } from '../../evaluation/mt-bench/answers.ts';
 import { JUDGING, judgeAnswers, ratingIn } from '../../evaluation/mt-bench/judging.ts';
 import { matchesOf } from '../../evaluation/mt-bench/matches.ts';
 import { scoresOf } from '../../evaluation/mt-bench/scores.ts';
+import { temperatureOf } from '../../evaluation/mt-bench/turns.ts';
 import { InputError } from '../../data/errors.ts';
 import { readAnswers, readJudgements, readQuestions, type QuestionJudgement } from '../../evaluation/mt-bench/files.ts';
 import { askServer } from '../../labelers/judge/ask.ts';

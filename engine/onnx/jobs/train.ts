@@ -5,7 +5,7 @@ import type { OptimizeJob, SftJob, TrainResult } from '../../protocol/jobs.ts';
 import { writeTemplates } from '../../tokenizer/template-files.ts';
 import { demonstrationExamples } from '../../training/demonstrations.ts';
 import { checkDisk } from '../../training/disk.ts';
-import { fingerprintOf, fingerprintValues } from '../../training/fingerprint.ts';
+import { trainingHash, trainingValues } from '../../training/training-hash.ts';
 import type { Example } from '../../training/groups.ts';
 import { checkTraining, optimizeExamples, startAdapter } from '../../training/train-job.ts';
 import { writeModel } from '../model/export.ts';
@@ -77,6 +77,6 @@ function checkpointOptions<E extends Example>(
   const { checkpoint, threads = ALL_CORES } = job;
   if (!checkpoint) return {};
   const start = Object.values(values).map(({ data }) => data as Float32Array);
-  const parts = fingerprintValues(job, [threads], examples);
-  return { checkpoint: { ...checkpoint, fingerprint: fingerprintOf(start, parts) } };
+  const parts = trainingValues(job, [threads], examples);
+  return { checkpoint: { ...checkpoint, fingerprint: trainingHash(start, parts) } };
 }

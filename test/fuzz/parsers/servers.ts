@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { pinModel, resolveModel } from '../../../data/hub.ts';
+import { pinModel, resolveModel } from '../../../data/hub/models.ts';
 import { promptsOf } from '../../../data/prompts.ts';
 import { collect } from '../../../data/collect.ts';
 import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';

@@ -8,7 +8,7 @@ import type { Example } from './groups.ts';
  * @param start the weights before the first step, or hashes of them
  * @param values JSON values; hashed one by one, since the JSON of a whole data set may not fit into one string
  */
-export function fingerprintOf(start: Iterable<Float32Array | string>, values: unknown[]): string {
+export function trainingHash(start: Iterable<Float32Array | string>, values: unknown[]): string {
   const hash = createHash('sha256');
   for (const weights of start) hash.update(weights);
   for (const value of values) hash.update(`${JSON.stringify(value)}\n`);
@@ -20,8 +20,10 @@ export function fingerprintOf(start: Iterable<Float32Array | string>, values: un
  * tokenizer and the reference policy.
  * @param computedWith what the bits depend on in the backend, such as its threads
  */
-export const fingerprintValues = (
-  job: OptimizeJob | SftJob,
-  computedWith: unknown[],
-  examples: Example[],
-): unknown[] => [job.training, job.seed, 'objective' in job && job.objective, ...computedWith, ...examples];
+export const trainingValues = (job: OptimizeJob | SftJob, computedWith: unknown[], examples: Example[]): unknown[] => [
+  job.training,
+  job.seed,
+  'objective' in job && job.objective,
+  ...computedWith,
+  ...examples,
+];

@@ -1,14 +1,7 @@
 /** Which Parquet files of a data set on the hub are those of a configuration and split. */
 import { dirname } from 'node:path';
-import { InputError } from './errors.ts';
-
-/** What a data set's id names. */
-export interface DatasetPart {
-  /** `org/name`. */
-  name: string;
-  config?: string;
-  split: string;
-}
+import { InputError } from '../errors.ts';
+import type { DatasetPart } from './ids.ts';
 
 const isParquet = (path: string) => path.endsWith('.parquet');
 

@@ -1,12 +1,15 @@
-/** Limits the size of the hub cache: removes whole repositories, the least recently used first. */
+/** The hub cache, which the Python libraries share. Its size is limited: whole repositories are removed, the least recently used first. */
 import { lstat, mkdir, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { getHFHubCachePath, getRepoFolderName, type RepoId } from '@huggingface/hub';
-import { InputError } from './errors.ts';
-import { markUsed } from './in-use.ts';
+import { InputError } from '../errors.ts';
+import { markUsed } from '../in-use.ts';
 
 /** A repository used within this time is kept even above the limit, since this or another process may be using it. */
 const RECENT_MS = 10 * 60_000;
+
+/** The folder of a repository in the cache. */
+export const repositoryFolder = (repo: RepoId): string => join(getHFHubCachePath(), getRepoFolderName(repo));
 
 /**
  * Marks `repo` as used. If SELM_HUB_CACHE_GB sets a limit, removes other repositories until `bytes` more fit.
@@ -16,11 +19,10 @@ export async function makeRoom(repo: RepoId, bytes: number): Promise<void> {
   const given = process.env['SELM_HUB_CACHE_GB'];
   if (given === undefined) return;
   if (!(Number(given) > 0)) throw new InputError(`SELM_HUB_CACHE_GB=${given} is no size: give a number of gigabytes.`);
-  const cache = getHFHubCachePath();
-  const folder = join(cache, getRepoFolderName(repo));
+  const folder = repositoryFolder(repo);
   await mkdir(folder, { recursive: true });
   await markUsed(folder);
-  const repositories = await repositoriesIn(cache);
+  const repositories = await repositoriesIn(getHFHubCachePath());
   let excess = repositories.reduce((sum, { size }) => sum + size, bytes) - Number(given) * 1e9;
   for (const { path, size, used } of repositories.sort((a, b) => a.used - b.used)) {
     if (excess <= 0 || used > Date.now() - RECENT_MS) return;
