@@ -17,10 +17,9 @@ import { checkWritten, nothingWritten } from './unwritten.ts';
  */
 export function assistantTurns(
   chat: ChatTemplate,
-  conversation: Message[],
+  messages: TemplateMessage[],
   tools?: Tool[],
 ): { text: string; turns: Span[] } {
-  const messages = chat.messages(conversation, 'user');
   checkWritten(chat, messages, tools);
   const { text, turns: marked } = chat.render(messages, tools);
   if (marked) return { text: text.slice(0, marked.at(-1)?.[1] ?? 0), turns: marked };

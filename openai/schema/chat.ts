@@ -25,7 +25,7 @@ export const chatRequest = z
       .unknown()
       .refine(hasFewParts, `expected at most ${MOST_PARTS} messages and parts of messages`)
       .pipe(z.array(messageSchema).min(1)),
-    /** A vLLM parameter, which vLLM's clients set. The policy always continues a final assistant message. */
+    /** A vLLM parameter, which vLLM's clients set. The policy always continues a final assistant message without tool calls. */
     continue_final_message: flag,
     add_generation_prompt: z.boolean().nullish(),
     max_tokens: z.int().min(1).nullish(),
