@@ -153,10 +153,37 @@ export class ChatTemplate {
   /** A text up to the end of its last turn. @param answerStart index of the answer: the end of an earlier turn does not count */
   close(text: string, answerStart: () => number): string {
     const { tail, kept, token = '', isAppended } = this.ending;
-    const appended = isAppended ? token : '';
-    if (text.endsWith(tail)) return text.slice(0, text.length - tail.length + kept) + appended;
-    const last = isAppended ? -1 : text.lastIndexOf(token);
+    if (!isAppended && text.endsWith(tail)) return text.slice(0, text.length - tail.length + kept);
+    const written = this.writtenEnd(text, answerStart);
+    if (written !== undefined) return text.slice(0, written);
+    if (isAppended) return (text.endsWith(tail) ? text.slice(0, text.length - tail.length + kept) : text) + token;
+    const last = text.lastIndexOf(token);
     return last < answerStart() ? text + token : text.slice(0, last + token.length);
+  }
+
+  /** Index after the first token in a text that ends a turn: one that stops generation, or the one that ends an ordinary answer. */
+  endIn(text: string): number | undefined {
+    const { token = '', isAppended } = this.ending;
+    return firstOf(text, isAppended ? this.names.stops : [...this.names.stops, token])?.end;
+  }
+
+  /** Index after the first added token in a text. Tokens of white space do not count. */
+  addedIn(text: string): number | undefined {
+    return firstOf(text, notBlank(this.names.added))?.end;
+  }
+
+  /**
+   * Index after the token that ends a text whose last turn ends otherwise than an ordinary answer, such as one that calls a tool. Undefined
+   * if no token ends it.
+   */
+  private writtenEnd(text: string, answerStart: () => number): number | undefined {
+    const run = trailingTokens(text, notBlank([...this.names.stops, ...this.names.added]));
+    if (run === text.length) return undefined;
+    const from = Math.max(run, answerStart());
+    const tokens = text.slice(from);
+    // A token that stops nothing may be a part of the answer, unless the template ends answers itself.
+    const end = this.endIn(tokens) ?? (this.ending.isAppended ? 0 : tokens.trimEnd().length);
+    return end > 0 ? from + end : undefined;
   }
 
   /** The text that ends an answer; empty if a token ends it. */
@@ -331,16 +358,24 @@ function parse({ source, origin }: TemplateSource): NamedTemplate {
 }
 
 function endingOf(tail: string, { added, stops, special }: TokenNames): Ending {
-  // Many templates have a token that consists of spaces as plain text.
-  const found =
-    firstOf(tail, stops) ??
-    firstOf(
-      tail,
-      added.filter((token) => token.trim() !== ''),
-    );
+  const found = firstOf(tail, stops) ?? firstOf(tail, notBlank(added));
   if (found) return { tail, kept: found.end, token: found.token, isAppended: false };
   // The template leaves the end to the caller: the tokenizer's EOS closes the turn, after the text that the template ends it with.
   return { tail, kept: tail.trimEnd().length, token: special['eos_token'], isAppended: true };
+}
+
+/** Many templates have a token that consists of spaces as plain text. */
+const notBlank = (tokens: string[]): string[] => tokens.filter((token) => token.trim() !== '');
+
+/** Index at which the tokens and the white space at the end of a text begin; the length of the text if no token ends it. */
+function trailingTokens(text: string, tokens: string[]): number {
+  let start = text.length;
+  for (;;) {
+    const rest = text.slice(0, start).trimEnd();
+    const found = tokens.filter((token) => rest.endsWith(token)).sort((a, b) => b.length - a.length);
+    if (found.length === 0) return start;
+    start = rest.length - found[0].length;
+  }
 }
 
 /** The first of the tokens in a text; the longest if several begin at the same place. */

@@ -1,6 +1,6 @@
 /** `POST /v1/chat/completions`. */
 import { z } from 'zod';
-import { messageSchema } from '../../data/records.ts';
+import { messageSchema, type Message } from '../../data/records.ts';
 import { chatLogprobs, MOST_TOP_LOGPROBS } from './logprobs.ts';
 import { flag, sharedFields, unsupported, withDefault } from './request.ts';
 import { choiceTokens, usage } from './tokens.ts';
@@ -15,6 +15,9 @@ const hasFewParts = (messages: unknown) =>
       sum + 1 + (Array.isArray(message?.content) ? message.content.length : 0),
     0,
   ) <= MOST_PARTS;
+
+const canContinue = ({ role, tool_calls: calls }: Message) =>
+  role === 'assistant' && !(Array.isArray(calls) && calls.length > 0);
 
 /** The body of a chat request. */
 export const chatRequest = z
@@ -38,8 +41,11 @@ export const chatRequest = z
     unsupported('max_tokens', 'does not support another value than max_completion_tokens; set one of them.'),
   )
   .refine(
-    ({ continue_final_message: continues, messages }) => !continues || messages.at(-1)!.role === 'assistant',
-    unsupported('continue_final_message', 'is not supported if the last message is not of the assistant.'),
+    ({ continue_final_message: continues, messages }) => !continues || canContinue(messages.at(-1)!),
+    unsupported(
+      'continue_final_message',
+      'is not supported if the last message is not of the assistant, or has tool calls.',
+    ),
   )
   .refine(
     ({ continue_final_message: continues, add_generation_prompt: begins }) => begins == null || begins !== continues,
