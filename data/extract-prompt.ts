@@ -27,12 +27,18 @@ export function separatePrompt(row: Row, names: readonly string[]): Row {
   for (const [name, response] of Object.entries(responses)) checkEnd(where, name, response);
   const prompt = promptOf(where, given, names, responses);
   if (prompt === undefined) return row;
-  const separated = Object.entries(responses).map(([name, response]) => [
-    name,
-    afterPrompt(where, name, prompt, response, given),
-  ]);
-  return { where, fields: { ...fields, prompt, ...Object.fromEntries(separated) } };
+  const separated = Object.fromEntries(
+    Object.entries(responses).map(([name, response]) => [name, afterPrompt(where, name, prompt, response, given)]),
+  );
+  // In a conversation that repeats the prompt, the messages after it are messages of their own.
+  const isComplete =
+    endsWithAssistant(prompt) &&
+    Object.entries(responses).some(([name, response]) => separated[name].length < response.length);
+  const continued = isComplete && { continue_final_message: fields['continue_final_message'] ?? false };
+  return { where, fields: { ...fields, ...continued, prompt, ...separated } };
 }
+
+const endsWithAssistant = (text: Text): boolean => typeof text !== 'string' && text.at(-1)!.role === 'assistant';
 
 const pick = (fields: Record<string, unknown>, names: string[]) =>
   Object.fromEntries(names.filter((name) => fields[name] !== undefined).map((name) => [name, fields[name]]));

@@ -43,8 +43,15 @@ const argumentsSchema = z
   .record(z.string(), z.unknown(), { error: 'expected an object of variables of the chat template' })
   .nullish();
 
-/** What a row gives the chat template besides its messages. */
-const templateFields = { tools: toolsSchema, chat_template_kwargs: argumentsSchema };
+/**
+ * What a row gives the chat template besides its messages. `continue_final_message: false`: a prompt that ends with an assistant message
+ * ends with a complete one, so that a response is a new message. Readers set it where the responses repeat the prompt.
+ */
+const templateFields = {
+  tools: toolsSchema,
+  chat_template_kwargs: argumentsSchema,
+  continue_final_message: z.boolean().nullish(),
+};
 export type TemplateFields = z.infer<z.ZodObject<typeof templateFields>>;
 
 /**

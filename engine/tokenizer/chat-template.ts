@@ -5,7 +5,7 @@ import { DATE } from './fixed-date.ts';
 import { JinjaTemplate, type Span } from './jinja.ts';
 import { TemplateLimit } from './jinja-limits.ts';
 import { reasonOf } from '../model-files/json-file.ts';
-import { normalizeMessages, textOf, type ContentFormat, type TemplateMessage } from './messages.ts';
+import { callsOf, normalizeMessages, textOf, type ContentFormat, type TemplateMessage } from './messages.ts';
 import type { TemplateSource } from './template-files.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
@@ -110,11 +110,25 @@ export class ChatTemplate {
     return (this.toolsWritten ??= this.probeTools());
   }
 
-  /** A prompt up to where the answer begins. An assistant's message at its end is left open, so that the answer continues it. */
-  renderPrompt(prompt: Text, tools?: Tool[]): string {
+  /**
+   * A prompt up to where the answer begins.
+   * @param continues whether an answer continues the last message of a prompt that is open. If not, it follows it
+   */
+  renderPrompt(prompt: Text, tools?: Tool[], continues = true): string {
     const messages = this.messages(prompt, 'user');
-    if (messages.at(-1)!.role === 'assistant') return this.renderOpen(messages, tools);
+    if (continues && canContinue(messages.at(-1)!)) return this.renderOpen(messages, tools);
     return this.render(messages, tools, true).text;
+  }
+
+  /** Whether an answer can continue the last message of a prompt. */
+  isOpen(prompt: Text): boolean {
+    return canContinue(this.messages(prompt, 'user').at(-1)!);
+  }
+
+  /** Whether a response continues the last message of a prompt: only text does, not tool calls or reasoning. */
+  continues(prompt: Text, response: Text): boolean {
+    const [first] = this.messages(response, 'assistant');
+    return this.isOpen(prompt) && canContinue(first) && !first['reasoning_content'];
   }
 
   /** Prompt and response as the template writes them. */
@@ -122,27 +136,54 @@ export class ChatTemplate {
     return this.render(this.exchange(prompt, response), tools).text;
   }
 
-  /** Prompt and response up to the token that ends the answer's turn. */
-  renderClosed(prompt: Text, response: Text, tools?: Tool[]): string {
-    const { text } = this.render(this.exchange(prompt, response), tools);
-    return this.close(text, () => commonPrefixLength(text, this.renderPrompt(prompt, tools)));
+  /** Prompt and response up to the token that ends the answer's turn. `continues` as in `exchange`. */
+  renderClosed(prompt: Text, response: Text, tools?: Tool[], continues = true): string {
+    const { text } = this.render(this.exchange(prompt, response, continues), tools);
+    return this.close(text, () => commonPrefixLength(text, this.renderPrompt(prompt, tools, continues)));
   }
 
-  /** Prompt and response, for a response that was cut: nothing ends it. */
-  renderUnfinished(prompt: Text, response: Text, tools?: Tool[]): string {
+  /** Prompt and response, for a response that was cut: nothing ends it. `continues` as in `exchange`. */
+  renderUnfinished(prompt: Text, response: Text, tools?: Tool[], continues = true): string {
     const [answer, ...more] = this.messages(response, 'assistant');
-    if (more.length > 0) return this.renderOpen(this.exchange(prompt, response), tools);
+    if (more.length > 0) return this.renderOpen(this.exchange(prompt, response, continues), tools);
     // It continues the prompt's own characters: the template might write the cut response differently.
-    return this.renderPrompt(prompt, tools) + textOf(answer);
+    return this.renderPrompt(prompt, tools, continues) + textOf(answer);
   }
 
   /** A text up to the end of its last turn. @param answerStart index of the answer: the end of an earlier turn does not count */
   close(text: string, answerStart: () => number): string {
     const { tail, kept, token = '', isAppended } = this.ending;
-    const appended = isAppended ? token : '';
-    if (text.endsWith(tail)) return text.slice(0, text.length - tail.length + kept) + appended;
-    const last = isAppended ? -1 : text.lastIndexOf(token);
+    if (!isAppended && text.endsWith(tail)) return text.slice(0, text.length - tail.length + kept);
+    const written = this.writtenEnd(text, answerStart);
+    if (written !== undefined) return text.slice(0, written);
+    if (isAppended) return (text.endsWith(tail) ? text.slice(0, text.length - tail.length + kept) : text) + token;
+    const last = text.lastIndexOf(token);
     return last < answerStart() ? text + token : text.slice(0, last + token.length);
+  }
+
+  /** Index after the first token in a text that ends a turn: one that stops generation, or the one that ends an ordinary answer. */
+  endIn(text: string): number | undefined {
+    const { token = '', isAppended } = this.ending;
+    return firstOf(text, isAppended ? this.names.stops : [...this.names.stops, token])?.end;
+  }
+
+  /** Index after the first added token in a text. Tokens of white space do not count. */
+  addedIn(text: string): number | undefined {
+    return firstOf(text, notBlank(this.names.added))?.end;
+  }
+
+  /**
+   * Index after the token that ends a text whose last turn ends otherwise than an ordinary answer, such as one that calls a tool. Undefined
+   * if no token ends it.
+   */
+  private writtenEnd(text: string, answerStart: () => number): number | undefined {
+    const run = trailingTokens(text, notBlank([...this.names.stops, ...this.names.added]));
+    if (run === text.length) return undefined;
+    const from = Math.max(run, answerStart());
+    const tokens = text.slice(from);
+    // A token that stops nothing may be a part of the answer, unless the template ends answers itself.
+    const end = this.endIn(tokens) ?? (this.ending.isAppended ? 0 : tokens.trimEnd().length);
+    return end > 0 ? from + end : undefined;
   }
 
   /** The text that ends an answer; empty if a token ends it. */
@@ -182,12 +223,15 @@ export class ChatTemplate {
     return normalizeMessages(typeof text === 'string' ? [{ role, content: text }] : text, this.format);
   }
 
-  /** Prompt and response as one conversation. If the prompt ends with an assistant's message, the response continues it. */
-  exchange(prompt: Text, response: Text): TemplateMessage[] {
+  /**
+   * Prompt and response as one conversation.
+   * @param continues whether the response continues the last message of the prompt if it can. If not, it follows it
+   */
+  exchange(prompt: Text, response: Text, continues = true): TemplateMessage[] {
     const [before, after] = [this.messages(prompt, 'user'), this.messages(response, 'assistant')];
+    if (!continues || !this.continues(prompt, response)) return [...before, ...after];
     const [last, first] = [before.at(-1)!, after[0]];
-    if (last.role !== 'assistant' || first.role !== 'assistant') return [...before, ...after];
-    const joined = { ...last, ...first, content: extended(last.content, textOf(first)) };
+    const joined = { ...first, ...last, content: extended(last.content, textOf(first)) };
     return [...before.slice(0, -1), joined, ...after.slice(1)];
   }
 
@@ -314,16 +358,24 @@ function parse({ source, origin }: TemplateSource): NamedTemplate {
 }
 
 function endingOf(tail: string, { added, stops, special }: TokenNames): Ending {
-  // Many templates have a token that consists of spaces as plain text.
-  const found =
-    firstOf(tail, stops) ??
-    firstOf(
-      tail,
-      added.filter((token) => token.trim() !== ''),
-    );
+  const found = firstOf(tail, stops) ?? firstOf(tail, notBlank(added));
   if (found) return { tail, kept: found.end, token: found.token, isAppended: false };
   // The template leaves the end to the caller: the tokenizer's EOS closes the turn, after the text that the template ends it with.
   return { tail, kept: tail.trimEnd().length, token: special['eos_token'], isAppended: true };
+}
+
+/** Many templates have a token that consists of spaces as plain text. */
+const notBlank = (tokens: string[]): string[] => tokens.filter((token) => token.trim() !== '');
+
+/** Index at which the tokens and the white space at the end of a text begin; the length of the text if no token ends it. */
+function trailingTokens(text: string, tokens: string[]): number {
+  let start = text.length;
+  for (;;) {
+    const rest = text.slice(0, start).trimEnd();
+    const found = tokens.filter((token) => rest.endsWith(token)).sort((a, b) => b.length - a.length);
+    if (found.length === 0) return start;
+    start = rest.length - found[0].length;
+  }
 }
 
 /** The first of the tokens in a text; the longest if several begin at the same place. */
@@ -346,6 +398,10 @@ export function commonSuffixLength<T>(a: ArrayLike<T>, b: ArrayLike<T>): number 
   while (length < a.length && length < b.length && a[a.length - 1 - length] === b[b.length - 1 - length]) length++;
   return length;
 }
+
+/** Whether text can continue a message: one of the assistant that calls no tool. */
+const canContinue = (message: TemplateMessage): boolean =>
+  message.role === 'assistant' && callsOf(message).length === 0;
 
 /** A content with a text appended. */
 function extended(content: TemplateMessage['content'], text: string): TemplateMessage['content'] {

@@ -66,6 +66,18 @@ export function withCalls(message: TemplateMessage, nameOf: (index: number) => s
   };
 }
 
+/** The message with other arguments of its tool calls: `valueOf` gives the argument of each. */
+export function withArguments(message: TemplateMessage, valueOf: (index: number) => string): TemplateMessage {
+  const given = (call: Call, i: number): Call =>
+    'arguments' in call ? { ...call, arguments: argumentsLike(call['arguments'], valueOf(i)) } : call;
+  return {
+    ...message,
+    tool_calls: callsOf(message).map((call, i) =>
+      isObject(call['function']) ? { ...call, function: given(call['function'], i) } : given(call, i),
+    ),
+  };
+}
+
 const renamed = (call: Call, name: string): Call => ({
   ...call,
   name,

@@ -40,8 +40,14 @@ export interface ModelTokenizer {
    * @param options `open`: the responses were cut, and nothing ends them
    */
   encodeExchange(prompt: Text, responses: Text[], options?: TemplateInputs & { open?: boolean }): EncodedExchange;
-  /** A conversation up to the end of its last assistant turn, and for each token whether it is the assistant's. */
-  encodeConversation(messages: Message[], inputs?: TemplateInputs): { ids: number[]; trained: boolean[] };
+  /**
+   * A conversation up to the end of its last assistant turn, and for each token whether it is the assistant's.
+   * @param options `after`: the prompt that the messages respond to
+   */
+  encodeConversation(
+    messages: Message[],
+    options?: TemplateInputs & { after?: Text },
+  ): { ids: number[]; trained: boolean[] };
   /** What the chat template ignores of a prompt with its responses. @throws InputError when it writes nothing of a response */
   ignored(prompt: Text, responses: Text[], inputs: TemplateInputs): Ignored[];
   /** The text without special tokens. No spaces are cleaned up. */
@@ -182,7 +188,7 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings, a
   const encodePrompt = (prompt: Text, inputs?: TemplateInputs, most?: number) => {
     const template = chatOf(inputs);
     if (!template) return encodeText(plainText(prompt, 'prompt'), most);
-    return encodeAtMost(encode, template.renderPrompt(prompt, inputs?.tools), most);
+    return encodeAtMost(encode, template.renderPrompt(prompt, inputs?.tools, inputs?.continueFinalMessage), most);
   };
 
   return {
@@ -190,24 +196,32 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings, a
     encodeText,
     encodePrompt,
     encodeExchange(prompt, responses, { open = false, ...inputs } = {}) {
-      const alone = encodePrompt(prompt, inputs);
       const template = chatOf(inputs);
-      const { tools } = inputs;
+      const { tools, continueFinalMessage = true } = inputs;
+      const isOpen = continueFinalMessage && (template?.isOpen(prompt) ?? false);
+      // All responses of a row follow the same prompt.
+      const continues = isOpen && responses.every((response) => template!.continues(prompt, response));
+      const alone = encodePrompt(prompt, { ...inputs, continueFinalMessage: continues });
       const exchanges = responses.map((response) => {
         if (!template) return encodeJoined(plainText(prompt, 'prompt'), plainText(response, 'response'), open);
-        if (open) return encode(template.renderUnfinished(prompt, response, tools));
+        if (open) return encode(template.renderUnfinished(prompt, response, tools, continues));
         checkResponse(template, prompt, response, tools);
-        return encode(template.renderClosed(prompt, response, tools));
+        return encode(template.renderClosed(prompt, response, tools, continues));
       });
       const shared = sharedTokens(alone, exchanges);
       return {
         prompt: exchanges.length > 0 ? exchanges[0].slice(0, shared) : alone,
         responses: exchanges.map((exchange) => exchange.slice(shared)),
-        isPrefix: shared === alone.length,
+        isPrefix: shared === alone.length && isOpen === continues,
       };
     },
-    encodeConversation(messages, inputs) {
-      const { text, turns } = assistantTurns(withTemplate('demonstration', inputs), messages, inputs?.tools);
+    encodeConversation(messages, { after, ...inputs } = {}) {
+      const template = withTemplate('demonstration', inputs);
+      const conversation =
+        after === undefined
+          ? template.messages(messages, 'user')
+          : template.exchange(after, messages, inputs.continueFinalMessage);
+      const { text, turns } = assistantTurns(template, conversation, inputs.tools);
       const ids = encode(text);
       const trained = ids.map(() => false);
       for (const [start, end] of turns) {

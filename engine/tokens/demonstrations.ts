@@ -1,5 +1,4 @@
 /** Demonstrations, for supervised fine-tuning, as tokens. */
-import { asConversation } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
 import type { DemonstrationRecord, Message, Text } from '../../data/records.ts';
 import { templateInputs } from '../../data/template-inputs.ts';
@@ -51,8 +50,8 @@ function demonstrationTokens(
     const { prompt: promptText, completion } = row as { prompt: Text; completion: Text };
     const { prompt, responses, isPrefix } = tokenizer.encodeExchange(promptText, [completion], inputs);
     if (typeof completion === 'string' || completion.length === 1) return { prompt, response: responses[0], isPrefix };
-    const conversation = [...asConversation(promptText, 'user'), ...completion];
-    return { ...splitAtTrained(tokenizer.encodeConversation(conversation, inputs), prompt.length), isPrefix };
+    const whole = tokenizer.encodeConversation(completion, { ...inputs, after: promptText });
+    return { ...splitAtTrained(whole, prompt.length), isPrefix };
   }
   return { ...splitAtTrained(tokenizer.encodeConversation(row.messages as Message[], inputs), 0), isPrefix: true };
 }

@@ -1,6 +1,6 @@
 /** `POST /v1/chat/completions`. */
 import { z } from 'zod';
-import { messageSchema } from '../../data/records.ts';
+import { messageSchema, type Message } from '../../data/records.ts';
 import { chatLogprobs, MOST_TOP_LOGPROBS } from './logprobs.ts';
 import { flag, sharedFields, unsupported, withDefault } from './request.ts';
 import { choiceTokens, usage } from './tokens.ts';
@@ -16,6 +16,9 @@ const hasFewParts = (messages: unknown) =>
     0,
   ) <= MOST_PARTS;
 
+const canContinue = ({ role, tool_calls: calls }: Message) =>
+  role === 'assistant' && !(Array.isArray(calls) && calls.length > 0);
+
 /** The body of a chat request. */
 export const chatRequest = z
   .strictObject({
@@ -25,7 +28,7 @@ export const chatRequest = z
       .unknown()
       .refine(hasFewParts, `expected at most ${MOST_PARTS} messages and parts of messages`)
       .pipe(z.array(messageSchema).min(1)),
-    /** A vLLM parameter, which vLLM's clients set. The policy always continues a final assistant message. */
+    /** A vLLM parameter, which vLLM's clients set. The policy always continues a final assistant message without tool calls. */
     continue_final_message: flag,
     add_generation_prompt: z.boolean().nullish(),
     max_tokens: z.int().min(1).nullish(),
@@ -38,8 +41,11 @@ export const chatRequest = z
     unsupported('max_tokens', 'does not support another value than max_completion_tokens; set one of them.'),
   )
   .refine(
-    ({ continue_final_message: continues, messages }) => !continues || messages.at(-1)!.role === 'assistant',
-    unsupported('continue_final_message', 'is not supported if the last message is not of the assistant.'),
+    ({ continue_final_message: continues, messages }) => !continues || canContinue(messages.at(-1)!),
+    unsupported(
+      'continue_final_message',
+      'is not supported if the last message is not of the assistant, or has tool calls.',
+    ),
   )
   .refine(
     ({ continue_final_message: continues, add_generation_prompt: begins }) => begins == null || begins !== continues,

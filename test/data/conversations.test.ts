@@ -312,3 +312,23 @@ describe('rows whose chosen and rejected are equal', () => {
     );
   });
 });
+
+describe('an assistant message at the end of the prompt', () => {
+  const first = assistant('First.');
+  const answers = { chosen: [honey], rejected: [snow] };
+  const repeated = { chosen: [question, first, honey], rejected: [question, first, snow] };
+
+  test('is complete if the responses repeat it, for training and for sampling', async () => {
+    for (const row of [repeated, { prompt: [question, first], ...repeated }]) {
+      const separated = { prompt: [question, first], ...answers, continue_final_message: false };
+      expect(await read(row)).toMatchObject(separated);
+      expect(await readPrompts(fileOf('prompt.jsonl', row))).toMatchObject([separated]);
+      expect(await read(separated)).toMatchObject(separated);
+    }
+  });
+
+  test('is continued if they do not, or if the row says so', async () => {
+    expect(await read({ prompt: [question, first], ...answers })).not.toHaveProperty('continue_final_message');
+    expect(await read({ ...repeated, continue_final_message: true })).toMatchObject({ continue_final_message: true });
+  });
+});

@@ -225,6 +225,40 @@ describe('cases', () => {
   );
 });
 
+test('a response with reasoning or calls does not continue the message at the end of its prompt', () => {
+  const template =
+    '{% for m in messages %}<|im_start|>{{ m.role }}\n{% if m.thinking %}[{{ m.thinking }}]{% endif %}{{ m.content }}' +
+    '{% for c in m.tool_calls or [] %}({{ c.function.name }}){% endfor %}<|im_end|>\n{% endfor %}' +
+    '{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}';
+  const tokenizer = openCase('decode-cleanup', { template });
+  const prompt = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: 'Yes', thinking: 'Hm' },
+  ];
+  const call = { type: 'function', function: { name: 'weather', arguments: {} } };
+  const answer = { role: 'assistant', content: 'No' };
+  const textsOf = (...responses: Message[]) => {
+    const {
+      prompt: ids,
+      responses: encoded,
+      isPrefix,
+    } = tokenizer.encodeExchange(
+      prompt,
+      responses.map((each) => [each]),
+    );
+    return { prompt: tokenizer.decode(ids), responses: encoded.map((each) => tokenizer.decode(each)), isPrefix };
+  };
+  const open = 'user\nHi\nassistant\n[Hm]Yes';
+  expect(textsOf(answer)).toEqual({ prompt: open, responses: ['No'], isPrefix: true });
+  // The policy would continue the message: what is trained on is another prompt.
+  expect(textsOf(answer, { ...answer, thinking: 'So' })).toEqual({
+    prompt: `${open}\nassistant\n`,
+    responses: ['No', '[So]No'],
+    isPrefix: false,
+  });
+  expect(textsOf({ ...answer, tool_calls: [call] }).responses).toEqual(['No(weather)']);
+});
+
 describe('the end of a turn', () => {
   const chatml = readFileSync(join(caseFolder('decode-cleanup'), 'chat_template.jinja'), 'utf8');
   let copies = 0;

@@ -1,6 +1,6 @@
 /** Demonstrations as the tokens that are trained on. */
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import type { DemonstrationRecord } from '../../../data/records.ts';
 import { trainingSchema } from '../../../engine/protocol/settings.ts';
@@ -42,4 +42,32 @@ test('a conversation is left out if its first assistant turn is cut off', () => 
   const messages = [say('user', long), say('assistant', 'Yes'), say('user', short), say('assistant', 'No')];
   expect(() => examples([{ messages }], { maxLength: lengthOf(long) })).toThrow(/^None of the 1 rows is left/);
   expect(examples([{ messages }], { maxLength: lengthOf(long) + 1 }).counts.truncated).toBe(1);
+});
+
+function trainedOf(row: DemonstrationRecord) {
+  const [{ group }] = examples([row], { maxLength: 200 }).examples;
+  return { ids: [...group.prompt, ...group.responses[0]], from: group.prompt.length };
+}
+
+describe('a prompt that ends with an assistant message', () => {
+  const prompt = [say('user', short), say('assistant', 'Green is ')];
+  const turns = [say('assistant', 'one.'), say('user', 'And?'), say('assistant', 'Blue.')];
+  const joined = [say('user', short), say('assistant', 'Green is one.'), ...turns.slice(1)];
+
+  test('is continued by a completion, of one message or of several', () => {
+    const open = opened.tokenizer().encodePrompt(prompt).length;
+    const whole = opened.tokenizer().encodeConversation(joined);
+    expect(trainedOf({ prompt, completion: turns })).toEqual({ ids: whole.ids, from: open });
+    const { prompt: one, responses } = opened.tokenizer().encodeExchange([say('user', short)], ['Green is one.']);
+    expect(trainedOf({ prompt, completion: turns.slice(0, 1) })).toEqual({
+      ids: [...one, ...responses[0]],
+      from: open,
+    });
+  });
+
+  test('is followed by a completion if it is complete', () => {
+    const whole = opened.tokenizer().encodeConversation([...prompt, ...turns]);
+    const row = { prompt, completion: turns, continue_final_message: false };
+    expect(trainedOf(row).ids).toEqual(whole.ids);
+  });
 });
