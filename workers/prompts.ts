@@ -3,6 +3,9 @@ import { existsSync } from 'node:fs';
 import { checkBenchmark } from '../activities/benchmarks/check.ts';
 import { checkPrompts, type CheckedPrompts } from '../activities/prompts/check.ts';
 import { lengthSettings } from '../activities/prompts/limits.ts';
+import type { StoredPrompts } from '../activities/prompts/stored.ts';
+import { usedPrompts } from '../activities/prompts/used.ts';
+import { isFromRun, releasesBehind } from '../activities/release.ts';
 import { benchmarkOf } from '../config/benchmarks.ts';
 import { InputError } from '../data/errors.ts';
 import { cachedModel } from '../data/hub.ts';
@@ -13,6 +16,7 @@ import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import type { RunConfig } from '../config/run.ts';
 import { cacheFolder } from './places.ts';
+import { isStoreRemote, openStore } from './store.ts';
 
 /**
  * Checks prompts on this machine.
@@ -33,10 +37,28 @@ export async function checkLocalPrompts(config: RunConfig, unknown: string[]): P
   const spool = new Spool<never>(cacheFolder());
   try {
     const limits = lengthSettings(config);
-    return await checkPrompts({ prompts, limits, seed, ...filesOf(config, folder) }, spool, {});
+    const used = await knownUsed(config, unknown);
+    const input = { prompts, limits, seed, used, trainsOnUsed: true, ...filesOf(config, folder) };
+    return await checkPrompts(input, spool, {});
   } finally {
     spool.close();
   }
+}
+
+/**
+ * The prompts that the start policy was trained on, as far as this machine knows.
+ * @param unknown receives a sentence if the policy comes from a run that this machine does not know
+ */
+async function knownUsed(config: RunConfig, unknown: string[]): Promise<StoredPrompts[]> {
+  if (!(await isFromRun(config))) return [];
+  const store = isStoreRemote() ? undefined : await openStore();
+  const releases = store ? await releasesBehind(store, config) : [];
+  if (releases.length === 0)
+    unknown.push(
+      'Held-out prompts are not compared with those that the start policy was trained on: ' +
+        (store ? `the store of this machine does not have its release.` : 'the store is in a bucket.'),
+    );
+  return store ? usedPrompts(store, releases) : [];
 }
 
 /** Checks the benchmarks on this machine. @returns a sentence for each that cannot run */
