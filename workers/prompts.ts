@@ -14,6 +14,9 @@ import { isRemote } from '../data/source.ts';
 import { Spool } from '../data/spool.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import { createPrograms, type LabelSettings } from '../labelers/index.ts';
+import type { Labeler } from '../labelers/labeler.ts';
+import { heldOutLabeler, labelerSettings } from '../labelers/needs.ts';
 import type { RunConfig } from '../config/run.ts';
 import { cacheFolder } from './places.ts';
 import { isStoreRemote, openStore } from './store.ts';
@@ -39,10 +42,23 @@ export async function checkLocalPrompts(config: RunConfig, unknown: string[]): P
     const limits = lengthSettings(config);
     const used = await knownUsed(config, unknown);
     const input = { prompts, limits, seed, used, trainsOnUsed: true, ...filesOf(config, folder) };
-    return await checkPrompts(input, spool, {});
+    const [labelers, heldOutLabelers] = await labelersOf(config);
+    const checked = await checkPrompts(input, spool, {}, (prompt) => labelers.forEach((one) => one.check?.(prompt)));
+    for (const prompt of checked.heldOut) for (const one of heldOutLabelers) one.check?.(prompt);
+    return checked;
   } finally {
     spool.close();
   }
+}
+
+/** The labelers that check training prompts, and those that check held-out prompts, without models, servers and modules. */
+async function labelersOf({ label, evaluate }: RunConfig): Promise<Labeler[][]> {
+  const createAll = async (...all: (LabelSettings | undefined)[]) =>
+    (await Promise.all(all.map((settings) => (settings ? createPrograms(settings) : [])))).flat();
+  return Promise.all([
+    createAll(labelerSettings(label)),
+    createAll(heldOutLabeler({ label, evaluate }), evaluate.secondJudge),
+  ]);
 }
 
 /**
