@@ -53,13 +53,14 @@ export async function checkLocalPrompts(config: RunConfig, unknown: string[]): P
 
 /** The labelers that check training prompts, and those that check held-out prompts, without models, servers and modules. */
 async function labelersOf({ label, evaluate }: RunConfig): Promise<Labeler[][]> {
-  const createAll = async (...all: (LabelSettings | undefined)[]) =>
-    (await Promise.all(all.map((settings) => (settings ? createPrograms(settings) : [])))).flat();
   return Promise.all([
-    createAll(labelerSettings(label)),
-    createAll(heldOutLabeler({ label, evaluate }), evaluate.secondJudge),
+    createAll([labelerSettings(label)]),
+    createAll([heldOutLabeler({ label, evaluate }), evaluate.secondJudge]),
   ]);
 }
+
+const createAll = async (all: (LabelSettings | undefined)[]) =>
+  (await Promise.all(all.map((settings) => (settings ? createPrograms(settings) : [])))).flat();
 
 /**
  * The prompts that the start policy was trained on, as far as this machine knows.
