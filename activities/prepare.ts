@@ -7,7 +7,6 @@ import type { ArtifactStore } from '../artifacts/store.ts';
 import type { Benchmark } from '../config/benchmarks.ts';
 import { InputError } from '../data/errors.ts';
 import { isOnHub } from '../data/hub/models.ts';
-import { inTurns } from '../data/in-turns.ts';
 import { TOKENIZER_FILES } from '../data/model-files.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { Spool } from '../data/spool.ts';
@@ -21,9 +20,10 @@ import { checkPrompts, type DroppedPrompts, type PromptSettings } from './prompt
 import { equalPortions, portionsOfWhatIsLeft } from './prompts/portions.ts';
 import type { PromptChecks } from './recheck.ts';
 import { isPolicyName } from '../artifacts/names.ts';
-import { findRelease, releasesOf } from './release.ts';
+import { findRelease, releasesBehind, releasesOf } from './release.ts';
 import type { CallOptions, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { importPrompts, storedPrompts } from './prompts/stored.ts';
+import { usedPrompts } from './prompts/used.ts';
 import type { Activity, StepContext } from './step.ts';
 
 export interface PrepareInput extends PromptChecks {
@@ -37,7 +37,10 @@ export interface PrepareInput extends PromptChecks {
   use?: PolicyUse;
   /** The benchmarks of `evaluate.benchmarks`. */
   benchmarks?: Benchmark[];
-  /** A run's name. The start policy is its last release, if it has one. The prompts of all its releases are excluded. */
+  /**
+   * A run's name. The start policy is its last release, if it has one. The prompts of all its releases, and of those behind the start
+   * policy, are excluded.
+   */
   continues?: string;
 }
 
@@ -65,16 +68,15 @@ export interface Prepared {
 export const prepare: Activity<PrepareInput, Prepared> = async (context, input, options) => {
   const { prompts, limits, guidance, seed, continues, benchmarks = [] } = input;
   const { store, cacheFolder } = context;
-  const releases = continues === undefined ? [] : await releasesOf(store, continues);
-  const [last] = releases;
+  const own = continues === undefined ? [] : await releasesOf(store, continues);
+  const [last] = own;
   const policy = last
     ? await sameTemplate(store, last.release.policy, input, options)
     : await startPolicy(context, input, options);
   const { policy: opened } = await openPolicyArtifact(store, policy, TOKENIZER_FILES);
-  const used = await inTurns(
-    releases.flatMap(({ release }) => release.prompts),
-    (set) => storedPrompts(store, set),
-  );
+  const releases = last ? own : await releasesBehind(store, input);
+  const [previous] = releases;
+  const used = await usedPrompts(store, releases);
   // All versions of a name have the same held-out prompts, so that their results can be compared.
   const heldBefore =
     last && typeof prompts.heldOut === 'number' ? await storedPrompts(store, last.release.heldOut) : undefined;
@@ -95,6 +97,7 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
         limits,
         seed,
         used,
+        trainsOnUsed: continues === undefined,
         heldBefore,
         ...files,
       },
@@ -114,7 +117,7 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
       heldOut: await storePrompts(context, chosen.heldOut.length, () => chosen.heldOut),
       rounds,
       dropped: chosen.dropped,
-      ...(last && { previous: last.address }),
+      ...(previous && { previous: previous.address }),
     };
   } finally {
     spool.close();

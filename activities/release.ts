@@ -1,7 +1,9 @@
 /** release: publishes the policy that a run ends with as the next version of the run's name. */
+import { existsSync } from 'node:fs';
 import type { Address } from '../artifacts/manifest.ts';
-import { checkName, parsePolicyName } from '../artifacts/names.ts';
+import { checkName, isPolicyName, parsePolicyName } from '../artifacts/names.ts';
 import type { ReadableStore } from '../artifacts/store.ts';
+import { publishedPolicy } from '../config/output-folder.ts';
 import { InputError } from '../data/errors.ts';
 import { inTurns } from '../data/in-turns.ts';
 import { defineStep, type Activity } from './step.ts';
@@ -82,13 +84,51 @@ export async function findRelease(store: ReadableStore, text: string): Promise<R
   return readRelease(store, address);
 }
 
-/** All releases of a name, latest first. Empty if the name has no version. */
-export async function releasesOf(
-  store: ReadableStore,
-  name: string,
-): Promise<{ address: Address; release: Release }[]> {
+/** A release with its address. */
+export type StoredRelease = Pick<NamedRelease, 'address' | 'release'>;
+
+/** All releases of a name and those that its first run started from, latest first. Empty if the name has no version. */
+export const releasesOf = async (store: ReadableStore, name: string): Promise<StoredRelease[]> =>
+  withPrevious(store, await store.resolveName(name, 'latest'));
+
+/** A policy as it is given to a run or a command: a folder, a hub id, or NAME@version. */
+interface GivenPolicy {
+  model: string;
+  adapter?: string | undefined;
+}
+
+/** Whether the given policy, or its model, is a released version or the output folder of a run. */
+export async function isFromRun({ model, adapter }: GivenPolicy): Promise<boolean> {
+  const origins = await Promise.all([adapter, model].map((given) => given !== undefined && originOf(given)));
+  return origins.some(Boolean);
+}
+
+/**
+ * The release of the given policy and the releases before it, latest first. Empty if the policy comes from no run, or if the store does not
+ * have its release.
+ */
+export async function releasesBehind(store: ReadableStore, { model, adapter }: GivenPolicy): Promise<StoredRelease[]> {
+  for (const given of [adapter, model]) {
+    const origin = given === undefined ? undefined : await originOf(given);
+    if (!origin) continue;
+    const address =
+      'name' in origin
+        ? await store.resolveName(origin.name, origin.version)
+        : (await listReleases(store)).find(({ release }) => release.policy === origin.policy)?.address;
+    if (address) return withPrevious(store, address);
+  }
+  return [];
+}
+
+async function originOf(given: string): Promise<ReturnType<typeof parsePolicyName> | { policy: unknown } | undefined> {
+  if (!existsSync(given)) return isPolicyName(given) ? parsePolicyName(given) : undefined;
+  const policy = await publishedPolicy(given);
+  return policy === undefined ? undefined : { policy };
+}
+
+async function withPrevious(store: ReadableStore, first: Address | undefined): Promise<StoredRelease[]> {
   const releases = [];
-  let next = await store.resolveName(name, 'latest');
+  let next = first;
   while (next) {
     const found = await readRelease(store, next);
     releases.push({ address: next, release: found });

@@ -2,6 +2,9 @@ import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { measureDivergence, type Divergence } from '../evaluation/divergence.ts';
 import { compare, judgedAnswers, type Comparison } from '../evaluation/comparison.ts';
+import { countTrainedOn } from '../activities/prompts/check.ts';
+import { usedPrompts } from '../activities/prompts/used.ts';
+import { isFromRun, releasesBehind } from '../activities/release.ts';
 import { sampledRows } from '../activities/sample.ts';
 import { measuringSchema } from '../config/run/evaluate.ts';
 import { InputError } from '../data/errors.ts';
@@ -10,9 +13,11 @@ import { toJson } from '../data/exact-json.ts';
 import { readAnswered } from '../data/readers.ts';
 import type { Engine, Policy } from '../engine/protocol/jobs.ts';
 import { samplingSchema, type SamplingSettings } from '../engine/protocol/settings.ts';
+import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
 import type { AnsweredRecord, PromptRecord, SampledRecord } from '../data/records.ts';
 import { firstAnswers } from '../labelers/labels.ts';
 import { isComparative } from '../labelers/needs.ts';
+import { openStore } from '../workers/store.ts';
 import { addLabeler, labelerOf, openLabeler, type LabelerFlags } from './labeling.ts';
 import { percent, percentInterval } from '../data/numbers.ts';
 import { checkOutputs } from './output-files.ts';
@@ -82,6 +87,7 @@ export function evaluateCommand(): Command {
     const label = labelerOf(flags);
     const prompts = await readPrompts(flags.prompts);
     warnOfIgnored(policy, prompts);
+    await warnOfTrainedOn(flags, policy, prompts);
     const given = flags.against === undefined ? undefined : await answersTo(prompts, flags.against);
     const answer = async (engine: Engine, who: Policy, way: Partial<SamplingSettings> = {}) => {
       const job = { policy: who, prompts, settings: { ...settings, ...way }, seed };
@@ -117,6 +123,20 @@ export function evaluateCommand(): Command {
     await writeFile(flags.out, `${toJson({ summary: comparison, answers: rows }, 2)}\n`);
     summarize(flags, { ...comparison, out: flags.out }, `${flags.out}: ${describeComparison(comparison)}`);
   });
+}
+
+/** Warns about prompts that the runs behind a released policy have trained on. */
+async function warnOfTrainedOn(flags: Flags, policy: Policy, prompts: PromptRecord[]): Promise<void> {
+  if (!(await isFromRun(flags))) return;
+  const store = await openStore();
+  const used = await usedPrompts(store, await releasesBehind(store, flags));
+  const tokenizer = loadTokenizer(policy.model, policy.chatTemplate);
+  const trainedOn = await countTrainedOn(tokenizer, { prompts, file: flags.prompts, used });
+  if (trainedOn === 0) return;
+  console.error(
+    `selm: warning: the policy's runs have trained on ${trainedOn} of the ${prompts.length} prompts of ${flags.prompts}: ` +
+      'the results are not those of held-out prompts.',
+  );
 }
 
 /** Reads responses from a file: in the order of the prompts, with the prompts' fields, which labelers read. */

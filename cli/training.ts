@@ -1,18 +1,25 @@
 /** Flags and summary of the training commands. */
 import { join } from 'node:path';
 import { writeJsonl } from '../data/jsonl.ts';
-import { describeRowCounts } from '../data/row-counts.ts';
+import { describeRowCounts, trainedRows } from '../data/row-counts.ts';
 import type { TrainResult } from '../engine/protocol/jobs.ts';
-import { trainingSchema } from '../engine/protocol/settings.ts';
+import { trainingSchema, type TrainingSettings } from '../engine/protocol/settings.ts';
+import { fewStepsWarning } from '../engine/protocol/steps.ts';
 import { SettingsFlags } from './settings.ts';
 import { summarize } from './step.ts';
 
 /** PEFT's name is better known than `--lora-rslora`. */
 export const trainingFlags = new SettingsFlags(trainingSchema, { named: { 'lora.rslora': 'rslora' } });
 
-/** Writes the metrics of each optimizer step to `metrics.jsonl` beside the policy, and prints the last ones. */
+/**
+ * Writes the metrics of each optimizer step to `metrics.jsonl` beside the policy, prints the last ones, and warns of a training that has
+ * few steps or has changed nothing.
+ * @param what the rows are, in the plural: `preferences`
+ */
 export async function reportTraining(
   flags: { out: string; json?: boolean },
+  what: string,
+  settings: Pick<TrainingSettings, 'batchSize' | 'epochs'>,
   { steps, metrics, rows: counts, unchanged }: TrainResult,
 ): Promise<void> {
   await writeJsonl(join(flags.out, 'metrics.jsonl'), metrics);
@@ -26,6 +33,9 @@ export async function reportTraining(
       ...describeRowCounts(counts),
     ].join(' '),
   );
+  const remedy = `lower --batch-size, raise --epochs, or give more ${what}`;
+  const few = fewStepsWarning('training had only', trainedRows(counts), what, settings, remedy);
+  if (few !== undefined) console.error(`selm: warning: ${few}`);
   if (!unchanged) return;
   const highest = Math.max(...metrics.map(({ learning_rate }) => learning_rate));
   console.error(

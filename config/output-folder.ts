@@ -30,9 +30,18 @@ export async function filesIn(folder: string): Promise<string[]> {
 
 /** The files that a run has written into its output folder; undefined if they are not recorded: in an unfinished one, or an earlier version's. */
 async function writtenFiles(folder: string): Promise<string[] | undefined> {
+  const files = (await readLineage(folder))?.files;
+  return Array.isArray(files) ? files : undefined;
+}
+
+/** The address of the policy in a run's output folder. Undefined in any other folder, and for a path that is not a folder. */
+export async function publishedPolicy(folder: string): Promise<unknown> {
+  return (await readLineage(folder))?.policy;
+}
+
+async function readLineage(folder: string): Promise<{ files?: unknown; policy?: unknown } | undefined> {
   try {
-    const { files } = JSON.parse(await readFile(join(folder, LINEAGE), 'utf8')) as { files?: string[] };
-    return Array.isArray(files) ? files : undefined;
+    return JSON.parse(await readFile(join(folder, LINEAGE), 'utf8')) as { files?: unknown; policy?: unknown };
   } catch {
     return undefined;
   }

@@ -4,11 +4,11 @@
 export interface RowCounts {
   /** All rows. */
   rows: number;
-  /** Rows whose prompt was cut at the beginning, or a response at the end, by the length limits. */
+  /** Rows whose prompt was cut at the beginning, or a response at the end, by the length limits or the model's context. */
   truncated: number;
   /** Preferences excluded because chosen and rejected have the same tokens, before or after cutting. */
   equal: number;
-  /** Rows excluded because the prompt alone fills `maxLength`. */
+  /** Rows excluded because the prompt alone fills `maxLength` or the model's context. */
   promptTooLong: number;
   /** Rows in which the rendered text does not begin with the rendered prompt. As in TRL, the text is split at the first difference. */
   promptNotPrefix: number;
@@ -23,9 +23,9 @@ export const trainedRows = ({ rows, equal, promptTooLong }: RowCounts): number =
 export function describeRowCounts(counts: RowCounts): string[] {
   const { rows, truncated, equal, promptTooLong, promptNotPrefix, noConfidence = 0 } = counts;
   const sentences: [number, string][] = [
-    [truncated, 'were cut to maxLength or maxPromptLength.'],
+    [truncated, "were cut to maxLength, maxPromptLength or the model's context."],
     [equal, 'were dropped: chosen and rejected are the same tokens.'],
-    [promptTooLong, 'were dropped: the prompt alone fills maxLength.'],
+    [promptTooLong, "were dropped: the prompt alone fills maxLength or the model's context."],
     [
       promptNotPrefix,
       'have a prompt that the chat template renders differently with a response: they are split where the two differ, as in TRL.',
@@ -39,8 +39,8 @@ export function describeRowCounts(counts: RowCounts): string[] {
 export function nothingLeft({ rows, equal, promptTooLong }: RowCounts): string {
   const reasons: [number, string][] = [
     [equal, 'chosen and rejected are the same tokens'],
-    [promptTooLong, 'the prompt alone fills maxLength'],
+    [promptTooLong, "the prompt alone fills maxLength or the model's context"],
   ];
   const why = reasons.flatMap(([count, reason]) => (count === 0 ? [] : `in ${count} ${reason}`)).join(', ');
-  return `None of the ${rows} rows is left to train on: ${why}; ${promptTooLong === 0 ? 'give rows where they differ' : 'raise maxLength'}.`;
+  return `None of the ${rows} rows is left to train on: ${why}; ${promptTooLong === 0 ? 'give rows where they differ' : 'raise maxLength, or lower maxPromptLength'}.`;
 }

@@ -2,7 +2,7 @@
 import type { z } from 'zod';
 import { combine } from './combine.ts';
 import { compares, comparing } from './comparing.ts';
-import { kinds, settingsUnion } from './kinds.ts';
+import { kinds, programs, settingsUnion } from './kinds.ts';
 import type { Labeler, LabelerKind, LabelTools, Locate } from './labeler.ts';
 import { locatePeople, peopleSchema } from './people/settings.ts';
 import { truncatedSchema, type Truncated } from './truncated.ts';
@@ -42,6 +42,13 @@ const kindOf = ({ by }: LabelSettings) => all[by] as unknown as LabelerKind;
 export async function createLabeler(settings: LabelSettings, tools: LabelTools): Promise<Labeler> {
   const labeler = await kindOf(settings).create(settings, tools);
   return settings.by !== 'combine' && compares(settings) ? comparing(labeler) : labeler;
+}
+
+/** Creates the labelers of these settings, or of the parts of `combine`, that are programs: those that can refuse a prompt. */
+export function createPrograms(settings: LabelSettings): Promise<Labeler[]> {
+  const parts = (settings.by === 'combine' ? settings.of : [settings]).filter(({ by }) => Object.hasOwn(programs, by));
+  // Programs use no tools.
+  return Promise.all(parts.map((part) => kindOf(part).create(part, {} as LabelTools)));
 }
 
 /** The settings with their paths made absolute, and with the texts of files that only this machine has. */

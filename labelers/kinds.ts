@@ -9,11 +9,11 @@ import { regex } from './regex.ts';
 import { rewardModel } from './reward-model.ts';
 import { verifier } from './verifier/verifier.ts';
 
+/** The labelers that are programs: all that they need is in their settings and the prompts. */
+export const programs = { verifier, 'final-answer': finalAnswer, regex, 'json-schema': jsonSchema };
+
 export const kinds = {
-  verifier,
-  'final-answer': finalAnswer,
-  regex,
-  'json-schema': jsonSchema,
+  ...programs,
   module,
   'reward-model': rewardModel,
   pairrm,

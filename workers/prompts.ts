@@ -3,6 +3,9 @@ import { existsSync } from 'node:fs';
 import { checkBenchmark } from '../activities/benchmarks/check.ts';
 import { checkPrompts, type CheckedPrompts } from '../activities/prompts/check.ts';
 import { lengthSettings } from '../activities/prompts/limits.ts';
+import type { StoredPrompts } from '../activities/prompts/stored.ts';
+import { usedPrompts } from '../activities/prompts/used.ts';
+import { isFromRun, releasesBehind } from '../activities/release.ts';
 import { benchmarkOf } from '../config/benchmarks.ts';
 import { InputError } from '../data/errors.ts';
 import { cachedModel } from '../data/hub/models.ts';
@@ -11,8 +14,12 @@ import { isRemote } from '../data/source.ts';
 import { Spool } from '../data/spool.ts';
 import { readModelConfig } from '../engine/model-files/config.ts';
 import { loadTokenizer } from '../engine/tokenizer/tokenizer.ts';
+import { createPrograms, type LabelSettings } from '../labelers/index.ts';
+import type { Labeler } from '../labelers/labeler.ts';
+import { heldOutLabeler, labelerSettings } from '../labelers/needs.ts';
 import type { RunConfig } from '../config/run.ts';
 import { cacheFolder } from './places.ts';
+import { isStoreRemote, openStore } from './store.ts';
 
 /**
  * Checks prompts on this machine.
@@ -33,10 +40,42 @@ export async function checkLocalPrompts(config: RunConfig, unknown: string[]): P
   const spool = new Spool<never>(cacheFolder());
   try {
     const limits = lengthSettings(config);
-    return await checkPrompts({ prompts, limits, seed, ...filesOf(config, folder) }, spool, {});
+    const used = await knownUsed(config, unknown);
+    const input = { prompts, limits, seed, used, trainsOnUsed: true, ...filesOf(config, folder) };
+    const [labelers, heldOutLabelers] = await labelersOf(config);
+    const checked = await checkPrompts(input, spool, {}, (prompt) => labelers.forEach((one) => one.check?.(prompt)));
+    for (const prompt of checked.heldOut) for (const one of heldOutLabelers) one.check?.(prompt);
+    return checked;
   } finally {
     spool.close();
   }
+}
+
+/** The labelers that check training prompts, and those that check held-out prompts, without models, servers and modules. */
+async function labelersOf({ label, evaluate }: RunConfig): Promise<Labeler[][]> {
+  return Promise.all([
+    createAll([labelerSettings(label)]),
+    createAll([heldOutLabeler({ label, evaluate }), evaluate.secondJudge]),
+  ]);
+}
+
+const createAll = async (all: (LabelSettings | undefined)[]) =>
+  (await Promise.all(all.map((settings) => (settings ? createPrograms(settings) : [])))).flat();
+
+/**
+ * The prompts that the start policy was trained on, as far as this machine knows.
+ * @param unknown receives a sentence if the policy comes from a run that this machine does not know
+ */
+async function knownUsed(config: RunConfig, unknown: string[]): Promise<StoredPrompts[]> {
+  if (!(await isFromRun(config))) return [];
+  const store = isStoreRemote() ? undefined : await openStore();
+  const releases = store ? await releasesBehind(store, config) : [];
+  if (releases.length === 0)
+    unknown.push(
+      'Held-out prompts are not compared with those that the start policy was trained on: ' +
+        (store ? `the store of this machine does not have its release.` : 'the store is in a bucket.'),
+    );
+  return store ? usedPrompts(store, releases) : [];
 }
 
 /** Checks the benchmarks on this machine. @returns a sentence for each that cannot run */

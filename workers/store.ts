@@ -22,14 +22,20 @@ const AWS_CREDENTIALS = ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_SESS
  *   malformed AWS credentials. StoreFailed for a bucket that does not answer
  */
 export async function openStore({ writes = false }: { writes?: boolean } = {}): Promise<ArtifactStore> {
-  const place = process.env['SELM_STORE'] || join(homeFolder(), 'artifacts');
-  if (place.startsWith('s3://')) return openBucket(place);
+  const place = storePlace();
+  if (isBucket(place)) return openBucket(place);
   if (/^\w+:\/\//.test(place))
     throw new InputError('SELM_STORE is an address, but not s3://bucket/prefix; give a folder or such an address.');
   const folder = resolve(place);
   await checkFolder(folder, writes);
   return new LocalStore(folder);
 }
+
+/** Whether the store is in a bucket, so that reading it needs the network. */
+export const isStoreRemote = (): boolean => isBucket(storePlace());
+
+const storePlace = () => process.env['SELM_STORE'] || join(homeFolder(), 'artifacts');
+const isBucket = (place: string) => place.startsWith('s3://');
 
 async function checkFolder(folder: string, writes: boolean): Promise<void> {
   try {

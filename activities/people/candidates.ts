@@ -52,7 +52,8 @@ export const scoreCandidates = defineStep({
     }));
     const rows = answered.flatMap(({ row, candidates }) => candidates.map((index) => scoreRow(row, index)));
     const file = join(folder.path, FEATURES);
-    const job = { policy, rows, ...compute, ...(features && { features: file }) };
+    // A response of the data set may be longer than the model's context. Training cuts it, too.
+    const job = { policy, rows, ...compute, cut: true, ...(features && { features: file }) };
     const scores = rows.length === 0 ? [] : await engine.run('score', job, options);
     let next = 0;
     const logps = answered.map(({ row: { id }, candidates }) => ({
@@ -61,7 +62,8 @@ export const scoreCandidates = defineStep({
       logps: candidates.map(() => scores[next++].logp),
     }));
     await folder.writeRows(LOGPS, logps);
-    return { candidates: rows.length };
+    const cut = scores.filter(({ isCut }) => isCut).length;
+    return { candidates: rows.length, ...(cut > 0 && { cut }) };
   },
 });
 

@@ -50,8 +50,10 @@ export interface PromptCheck {
   prompts: PromptSettings;
   limits: LengthSettings;
   seed: number;
-  /** Prompts that earlier runs have trained on. They are excluded. */
+  /** Prompts that earlier runs have trained on. They are not held out. */
   used?: StoredPrompts[];
+  /** Whether the used prompts may be trained on again. Default: they are excluded. */
+  trainsOnUsed?: boolean;
   /** If `heldOut` is a number: the held-out prompts of earlier runs, which this run keeps. */
   heldBefore?: StoredPrompts;
   tokenizer: PromptTokenizer;
@@ -83,13 +85,15 @@ export async function checkPrompts(
   const total = used.reduce((sum, set) => sum + set.count, heldRows.length + count);
   const reader = new PromptReader(input.tokenizer, total, options);
   const heldOut = await readHeldOut(reader, input, heldRows, held?.name ?? prompts.train);
-  const usedKeys = await readUsed(reader, input, heldOut.keys);
+  const usedKeys = new PromptKeys();
+  const trainedOn = await findUsed(reader, used, heldOut.keys, usedKeys);
+  if (typeof prompts.heldOut === 'string') checkUnused(trainedOn, prompts.heldOut);
   const train = await readTraining(reader, input, spool.read(Array(count).keys()), heldOut, usedKeys, check);
 
   // Used prompts are removed after shuffling, so that the other prompts keep their order between runs.
   const order = shuffled([...train.texts.keys()], input.seed, 'prompts').filter((i) => train.texts[i] !== undefined);
   const isDrawn = typeof prompts.heldOut === 'number' && !heldBefore;
-  const drawn = new Set(isDrawn ? draw(order, train.tooLongToHoldOut, input, heldOut.length) : []);
+  const drawn = new Set(isDrawn ? draw(order, train, input, heldOut.length) : []);
   const drawnTexts = new Set([...drawn].map((i) => train.texts[i]));
   const others = order.filter((i) => !drawn.has(i));
   const left = others.filter((i) => !drawnTexts.has(train.texts[i]));
@@ -110,24 +114,32 @@ export async function checkPrompts(
   };
 }
 
-/** Keys of held-out prompts: tokens and texts. */
-class HeldOutKeys {
-  readonly tokens = new Set<string>();
-  readonly texts = new Set<string>();
+/** Prompts by their tokens and by their texts. */
+class PromptKeys {
+  /** The places of the prompts, in their order. */
+  readonly places: string[] = [];
+  readonly tokens = new Map<string, string>();
+  private readonly texts = new Map<string, string>();
 
-  add({ tokenKey, textKey }: ReadPrompt): void {
-    this.tokens.add(tokenKey);
-    this.texts.add(textKey);
+  add({ tokenKey, textKey, place }: ReadPrompt): void {
+    this.places.push(place);
+    if (!this.tokens.has(tokenKey)) this.tokens.set(tokenKey, place);
+    if (!this.texts.has(textKey)) this.texts.set(textKey, place);
   }
 
-  has({ tokenKey, textKey }: ReadPrompt): boolean {
-    return this.tokens.has(tokenKey) || this.texts.has(textKey);
+  /** The place of the first prompt that equals this one, in its tokens or after normalization. */
+  find({ tokenKey, textKey }: ReadPrompt): string | undefined {
+    return this.tokens.get(tokenKey) ?? this.texts.get(textKey);
+  }
+
+  has(read: ReadPrompt): boolean {
+    return this.find(read) !== undefined;
   }
 }
 
 interface HeldOut {
   prompts: PromptRecord[];
-  keys: HeldOutKeys;
+  keys: PromptKeys;
   length: LengthCheck;
   /** What the chat template ignores of each prompt. */
   ignored: Ignored[][];
@@ -140,7 +152,7 @@ async function readHeldOut(
   file: string,
 ): Promise<HeldOut> {
   const prompts: PromptRecord[] = [];
-  const keys = new HeldOutKeys();
+  const keys = new PromptKeys();
   const length = new LengthCheck(heldOutLimit(input.config, input.limits));
   const ignored: Ignored[][] = [];
   for (const [i, prompt] of rows.entries()) {
@@ -155,26 +167,51 @@ async function readHeldOut(
   return { prompts, keys, length, ignored };
 }
 
-/** @throws InputError when an earlier run has trained on a prompt of the held-out file */
-async function readUsed(
+/**
+ * Reads the prompts that earlier runs have trained on.
+ * @param held the keys of held-out prompts
+ * @param keys receives the keys of the used prompts
+ * @returns the places of the held-out prompts that are among them, in their order
+ */
+async function findUsed(
   reader: PromptReader,
-  { used = [], prompts: { heldOut } }: PromptCheck,
-  held: HeldOutKeys,
-): Promise<Set<string>> {
-  const keys = new Set<string>();
+  used: StoredPrompts[],
+  held: PromptKeys,
+  keys = new PromptKeys(),
+): Promise<string[]> {
+  const found = new Set<string>();
   for (const { file, name } of used) {
     let i = 0;
     for await (const prompt of promptsOf(file)) {
       const read = await reader.read(prompt, i++, name);
-      keys.add(read.tokenKey);
-      if (typeof heldOut === 'string' && held.has(read)) {
-        throw new InputError(
-          `An earlier run of this name has trained on held-out prompt "${prompt.id}": remove it from ${heldOut}.`,
-        );
-      }
+      keys.add(read);
+      const place = held.find(read);
+      if (place !== undefined) found.add(place);
     }
   }
-  return keys;
+  return held.places.filter((place) => found.has(place));
+}
+
+/** @throws InputError when an earlier run has trained on a prompt of the held-out file */
+function checkUnused([first, ...more]: string[], file: string): void {
+  if (first === undefined) return;
+  const others = more.length;
+  const all = others === 0 ? 'it' : `it and on ${others} other${others === 1 ? '' : 's'}`;
+  throw new InputError(
+    `${first} is held out, but an earlier run has trained on ${all}: remove ${others === 0 ? 'it' : 'them'} from ${file}.`,
+  );
+}
+
+/** The number of prompts, not counting repeated ones, that earlier runs have trained on. */
+export async function countTrainedOn(
+  tokenizer: PromptTokenizer,
+  { prompts, file, used }: { prompts: PromptRecord[]; file: string; used: StoredPrompts[] },
+): Promise<number> {
+  const total = used.reduce((sum, { count }) => sum + count, prompts.length);
+  const reader = new PromptReader(tokenizer, total, {});
+  const keys = new PromptKeys();
+  for (const [i, prompt] of prompts.entries()) keys.add(await reader.read(prompt, i, file));
+  return (await findUsed(reader, used, keys)).length;
 }
 
 interface Training {
@@ -182,6 +219,8 @@ interface Training {
   texts: (string | undefined)[];
   /** Indices of possible training prompts that are too long to be held out. */
   tooLongToHoldOut: Set<number>;
+  /** Indices of possible training prompts that earlier runs have trained on. */
+  used: Set<number>;
   /** What the chat template ignores, by index of the prompt, of prompts from which it leaves something out. */
   ignored: Map<number, Ignored[]>;
   dropped: DroppedPrompts['train'];
@@ -190,16 +229,16 @@ interface Training {
 
 async function readTraining(
   reader: PromptReader,
-  { prompts: { train, heldOut, tooLong = 'drop' }, config, limits }: PromptCheck,
+  { prompts: { train, heldOut, tooLong = 'drop' }, config, limits, trainsOnUsed = false }: PromptCheck,
   rows: Iterable<PromptRecord>,
   held: HeldOut,
-  used: Set<string>,
+  usedKeys: PromptKeys,
   check: (prompt: PromptRecord) => void,
 ): Promise<Training> {
   const length = new LengthCheck(trainingLimit(config, limits));
   const seen = new Set<string>();
   const texts: Training['texts'] = [];
-  const tooLongToHoldOut = new Set<number>();
+  const [tooLongToHoldOut, used] = [new Set<number>(), new Set<number>()];
   const ignored = new Map<number, Ignored[]>();
   const dropped = { duplicates: 0, heldOut: 0 };
   let [kept, tokens, longest] = [0, 0, 0];
@@ -213,7 +252,8 @@ async function readTraining(
     }
     seen.add(tokenKey);
     // An earlier run has drawn them from the same file, for training or as held-out prompts. They do not count as dropped.
-    if (used.has(tokenKey) || (typeof heldOut === 'number' && held.keys.tokens.has(tokenKey))) continue;
+    const isUsed = usedKeys.tokens.has(tokenKey) && !trainsOnUsed;
+    if (isUsed || (typeof heldOut === 'number' && held.keys.tokens.has(tokenKey))) continue;
     if (held.keys.has(read)) {
       dropped.heldOut++;
       continue;
@@ -222,6 +262,7 @@ async function readTraining(
     check(prompt);
     texts[i] = read.textKey;
     if (read.length > held.length.limit) tooLongToHoldOut.add(i);
+    if (usedKeys.has(read)) used.add(i);
     if (read.ignored.length > 0) ignored.set(i, read.ignored);
     kept++;
     tokens += read.length;
@@ -231,6 +272,7 @@ async function readTraining(
   return {
     texts,
     tooLongToHoldOut,
+    used,
     ignored,
     dropped: { ...dropped, tooLong: length.count, limit: length.limit },
     tokens: { mean: tokens / Math.max(1, kept), longest },
@@ -240,14 +282,18 @@ async function readTraining(
 /** The first prompts of `order` that can be held out. @throws InputError when there are too few */
 function draw(
   order: number[],
-  tooLong: Set<number>,
+  { tooLongToHoldOut, used }: Training,
   { prompts: { train, heldOut } }: PromptCheck,
   { reason }: LengthCheck,
 ) {
-  const fit = order.filter((i) => !tooLong.has(i)).slice(0, heldOut as number);
+  const fit = order.filter((i) => !tooLongToHoldOut.has(i) && !used.has(i)).slice(0, heldOut as number);
   if (fit.length === heldOut || fit.length === order.length) return fit;
+  const reasons = [
+    ...(tooLongToHoldOut.size === 0 ? [] : [`have ${reason.replace('more', 'more tokens')}`]),
+    ...(used.size === 0 ? [] : ['were trained on by an earlier run']),
+  ];
   throw new InputError(
     `Only ${fit.length} prompts of ${train} can be held out, and prompts.heldOut is ${heldOut}: ` +
-      `the others have ${reason.replace('more', 'more tokens')}.`,
+      `the others ${reasons.join(' or ')}.`,
   );
 }

@@ -94,6 +94,8 @@ export interface ScoreJob extends ComputeJob {
   rows: (ScoreRecord | TokenizedScoreRecord | SampledScoreRecord)[];
   /** A new file for the feature vectors of the responses, one per row (see engine/features.ts). Default: they are not computed. */
   features?: string;
+  /** Whether rows that are longer than the model's context are cut. Default: they are an error. */
+  cut?: boolean;
 }
 /** For each row, in order: the sum of the log-probabilities (nats) of the response's tokens, and their number. */
 export type ScoreResult = {
@@ -101,6 +103,8 @@ export type ScoreResult = {
   tokens: number;
   /** Set if the prompt's tokens are no prefix of the exchange's: the response begins where the two differ, as in TRL. */
   isPrefix?: false;
+  /** Set if the row was cut. */
+  isCut?: true;
 }[];
 
 /** Responses at whose tokens KL(policy || reference) is computed. */

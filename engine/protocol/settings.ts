@@ -169,7 +169,9 @@ export const trainingSchema = z.strictObject({
     .describe('Rows per optimizer step. They are computed in micro-batches, so memory does not grow with this number.'),
   maxLength: positiveInt
     .default(1024)
-    .describe('Maximum length of a prompt with its response, in tokens. The end of a longer response is cut.'),
+    .describe(
+      "Maximum length of a prompt with its response, in tokens; at most the model's context. The end of a longer response is cut.",
+    ),
   maxPromptLength: positiveInt
     .default(512)
     .describe(

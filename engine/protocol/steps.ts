@@ -19,15 +19,19 @@ const counted = (count: number, plural: string) => `${count} ${count === 1 ? plu
 /**
  * @param lead the beginning of the sentence: `only`
  * @param what the rows are, in the plural: `preferences`
+ * @param remedy what to do. Default: for a run
  * @returns a sentence if a training on these rows has few steps
  */
-export function fewStepsWarning(lead: string, rows: number, what: string, settings: Steps): string | undefined {
+export function fewStepsWarning(
+  lead: string,
+  rows: number,
+  what: string,
+  settings: Steps,
+  remedy = 'lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round',
+): string | undefined {
   const { batchSize, epochs } = settings;
   const steps = stepsPerEpoch(rows, settings) * epochs;
   if (steps >= FEW) return undefined;
   const settingsUsed = `${counted(rows, what)}, batch size ${batchSize}, ${counted(epochs, 'epochs')}`;
-  return (
-    `${lead} ${counted(steps, 'optimizer steps')} (${settingsUsed}): ` +
-    'lower optimize.batchSize, or raise optimize.epochs or the number of prompts a round.'
-  );
+  return `${lead} ${counted(steps, 'optimizer steps')} (${settingsUsed}): ${remedy}.`;
 }

@@ -1,7 +1,8 @@
-/** Checks of token ids and lengths against a model. */
+/** Checks of token ids against a model, and the limits of lengths. */
 import { InputError } from '../../data/errors.ts';
 import { contextLength } from '../model-files/config.ts';
 import type { ModelFolder } from '../model-files/model.ts';
+import type { LengthLimits } from '../protocol/settings.ts';
 
 /** What the checks need of a model. */
 export type CheckedModel = Pick<ModelFolder, 'folder' | 'config'>;
@@ -16,17 +17,11 @@ export function checkIds({ folder, config: { vocabSize } }: CheckedModel, ids: n
   throw new InputError(`token id ${stray} is outside the vocabulary of ${folder} (${vocabSize} tokens).`);
 }
 
-/**
- * @param length of a row in tokens, already cut to `maxLength`
- * @throws InputError when the row does not fit into the model's context
- */
-export function checkTrainingLength({ config }: Pick<CheckedModel, 'config'>, length: number): void {
-  const most = contextLength(config);
-  if (length <= most) return;
-  throw new InputError(
-    `it has ${length} tokens, more than the ${most} that the model can take: lower maxLength to at most ${most}.`,
-  );
-}
+/** The limits of training with this model: `maxLength` is at most its context. */
+export const limitsOf = (
+  { config }: Pick<CheckedModel, 'config'>,
+  { maxLength, maxPromptLength }: LengthLimits,
+): LengthLimits => ({ maxLength: Math.min(maxLength, contextLength(config)), maxPromptLength });
 
 /** @throws InputError when the two models of a divergence have different vocabularies */
 export function checkSameVocabulary(model: CheckedModel, reference: CheckedModel): void {

@@ -4,7 +4,7 @@ import type { DemonstrationRecord, Message, Text } from '../../data/records.ts';
 import { templateInputs } from '../../data/template-inputs.ts';
 import type { LengthLimits } from '../protocol/settings.ts';
 import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
-import { checkTrainingLength } from './checks.ts';
+import { limitsOf } from './checks.ts';
 import type { TextPolicy, TokenizedResponse } from './responses.ts';
 
 /** A demonstration as tokens, cut to length. */
@@ -17,23 +17,22 @@ interface TokenizedDemonstration {
  * A demonstration as a prompt and one response, cut to length. The response begins with the first token that is trained on: in a row of
  * prompt and completion, the completion is trained on; in a conversation, every assistant turn (`trained`).
  * @returns whether the prompt's tokens are a prefix of the tokens of prompt and completion, and the tokens; no tokens if the prompt
- *   alone fills `maxLength`, so that nothing is left to train on
- * @throws InputError for a conversation that the chat template refuses or that has no assistant turn, and for a row that is longer than
- *   the model's context
+ *   alone fills `maxLength` or the model's context, so that nothing is left to train on
+ * @throws InputError for a conversation that the chat template refuses or that has no assistant turn
  */
 export function tokenizeDemonstration(
   { model, tokenizer }: TextPolicy,
   row: DemonstrationRecord,
-  { maxLength, maxPromptLength }: LengthLimits,
+  limits: LengthLimits,
 ): { isPrefix: boolean } & Partial<TokenizedDemonstration> {
   const { isPrefix, ...full } = demonstrationTokens(tokenizer(), row);
+  const { maxLength, maxPromptLength } = limitsOf(model, limits);
   // A prompt keeps its end, with the question; a response its beginning.
   const prompt = full.prompt.slice(-maxPromptLength);
   const room = Math.max(0, maxLength - prompt.length);
   const response = full.response.slice(0, room);
   const trained = full.trained?.slice(0, room);
   if (response.length === 0 || trained?.includes(true) === false) return { isPrefix };
-  checkTrainingLength(model, prompt.length + response.length);
   return {
     isPrefix,
     tokens: { prompt, response, ...(trained && { trained }) },

@@ -13,7 +13,7 @@ import { templateInputs, type TemplateInputs } from '../../data/template-inputs.
 import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
 import type { LengthLimits } from '../protocol/settings.ts';
 import type { RowCounts } from '../../data/row-counts.ts';
-import { checkIds, checkTrainingLength } from './checks.ts';
+import { checkIds, limitsOf } from './checks.ts';
 import type { TextPolicy, TokenizedResponse } from './responses.ts';
 
 /** A preference's three responses, mostly to the same prompt, and its confidence (see `PreferenceRecord`). */
@@ -31,18 +31,19 @@ interface UsedFields {
  * The tokens of preferences. Rows that nothing can be learned from are left out and counted.
  * @param policy whose tokenizer and context length are used
  * @param source the rows, or the path of a file of them
- * @param limits that prompts and responses are cut to
+ * @param given limits that prompts and responses are cut to; also to the model's context
  * @param range of rows to return: `from` included, `to` not
  * @throws InputError that names the row that the model cannot read or that lacks what the objective needs
  */
 export async function tokenizePreferences(
   policy: TextPolicy,
   source: (PreferenceRecord | TokenizedPreferenceRecord)[] | string,
-  limits: LengthLimits,
+  given: LengthLimits,
   uses: UsedFields,
   range: { from: number; to: number } = { from: 0, to: Infinity },
 ): Promise<{ rows: TokenizedPreference[]; counts: RowCounts }> {
   const counts = { rows: 0, truncated: 0, equal: 0, promptTooLong: 0, promptNotPrefix: 0 };
+  const limits = limitsOf(policy.model, given);
   const rows: TokenizedPreference[] = [];
   const read: ReadCounts = { rows: 0, equal: 0 };
   for await (const row of typeof source === 'string' ? preferencesOf(source, read) : counted(source, read)) {
@@ -104,9 +105,6 @@ function tokenizePreference(
   if (isSame(tokenized.chosen, tokenized.rejected)) {
     counts.equal++;
     return undefined;
-  }
-  for (const { prompt, response } of Object.values(tokenized)) {
-    checkTrainingLength(policy.model, prompt.length + response.length);
   }
   return { ...tokenized, ...(confidence !== undefined && { confidence }) };
 }

@@ -2,7 +2,7 @@
 import { located } from '../../data/errors.ts';
 import type { SampledScoreRecord, ScoreRecord, TokenizedScoreRecord } from '../../data/records.ts';
 import { templateInputs } from '../../data/template-inputs.ts';
-import { checkSequenceLength } from '../model-files/config.ts';
+import { checkSequenceLength, contextLength } from '../model-files/config.ts';
 import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
 import { checkIds, type CheckedModel } from './checks.ts';
 
@@ -23,8 +23,11 @@ export interface TextPolicy {
 
 type ScoreRow = ScoreRecord | TokenizedScoreRecord | SampledScoreRecord;
 
-/** `isPrefix`: whether the prompt's tokens are a prefix of the tokens of prompt and response (ModelTokenizer.encodeExchange). */
-type EncodedResponse = TokenizedResponse & { isPrefix: boolean };
+/**
+ * `isPrefix`: whether the prompt's tokens are a prefix of the tokens of prompt and response (ModelTokenizer.encodeExchange).
+ * `isCut`: set if the row was cut to the model's context.
+ */
+type EncodedResponse = TokenizedResponse & { isPrefix: boolean; isCut?: true };
 
 /**
  * The tokens of a row.
@@ -50,6 +53,17 @@ export const tokenizeResponses = (policy: TextPolicy, rows: ScoreRow[], other?: 
       return tokenized;
     }),
   );
+
+/** The tokens of rows, cut to the model's context as in training. @throws InputError like tokenizeResponses, but for no length */
+export const tokenizeCut = (policy: TextPolicy, rows: ScoreRow[]): EncodedResponse[] =>
+  rows.map((row, i) => {
+    const { prompt: whole, response, isPrefix } = located(`Row ${i + 1}`, () => encodeResponse(policy, row));
+    const most = contextLength(policy.model.config);
+    if (whole.length + response.length <= most) return { prompt: whole, response, isPrefix };
+    // A prompt keeps its end, a response its beginning.
+    const prompt = whole.slice(-(most - 1));
+    return { prompt, response: response.slice(0, most - prompt.length), isPrefix, isCut: true };
+  });
 
 /**
  * The tokens of a row, which may be longer than the model's context.

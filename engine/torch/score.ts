@@ -17,19 +17,20 @@ import { PairTokenizer } from '../rankers/pair-text.ts';
 import { encodePairs, logitsOf, scoresOf } from '../rankers/pairs.ts';
 import { checkSameVocabulary } from '../tokens/checks.ts';
 import { openPolicyFiles } from '../tokens/policy.ts';
-import { tokenizeResponses, type TokenizedResponse } from '../tokens/responses.ts';
+import { tokenizeCut, tokenizeResponses, type TokenizedResponse } from '../tokens/responses.ts';
 import { groupByPrompt, type Group } from '../training/groups.ts';
 import { referenceLogps } from '../training/train-job.ts';
 import { compute, reporter, type JobContext } from './context.ts';
 
 /** `EngineMethods.score`. */
 export async function score(job: ScoreJob, context: JobContext): Promise<ScoreResult> {
-  const tokenized = tokenizeResponses(openPolicyFiles(job.policy), job.rows);
+  const tokenized = (job.cut ? tokenizeCut : tokenizeResponses)(openPolicyFiles(job.policy), job.rows);
   const logps = await scoreResponses('score', job, job.policy, tokenized, context, job.features);
-  return tokenized.map(({ response, isPrefix }, i) => ({
+  return tokenized.map(({ response, isPrefix, isCut }, i) => ({
     logp: logps[i],
     tokens: response.length,
     ...(!isPrefix && { isPrefix }),
+    ...(isCut && { isCut }),
   }));
 }
 

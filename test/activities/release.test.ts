@@ -1,6 +1,6 @@
-import { writeFileSync } from 'node:fs';
+import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { importPolicy } from '../../activities/policy.ts';
 import { prepare, type PrepareInput, type PromptSet } from '../../activities/prepare.ts';
 import { isPolicyName } from '../../artifacts/names.ts';
@@ -105,8 +105,78 @@ test('a held-out prompt that an earlier run of the name has trained on is refuse
   const [{ release: last }] = await releasesOf(context.store, 'poet');
   await writeJsonl(heldOut, await readPrompts(join(await context.store.open(last.prompts[0]), 'prompts.jsonl')));
   await expect(scheduled({ prompts: { train, heldOut } })).rejects.toThrow(
-    /^An earlier run of this name has trained on held-out prompt ".*": remove it from .*held-out\.jsonl\.$/,
+    /^Prompt \d of \S+held-out\.jsonl \("p\d+"\) is held out, but an earlier run has trained on it and on 3 others: remove them from \S+held-out\.jsonl\.$/,
   );
+});
+
+describe('the prompts that the start policy was trained on', () => {
+  const exported = join(context.folder, 'exported');
+  const others = join(context.folder, 'others.jsonl');
+  const start = (changes: Partial<PrepareInput> = {}) =>
+    prepare(context, { ...input, rounds: 1, prompts: { train, heldOut: 4, perRound: 6 }, ...changes }, {});
+  let released: Promise<{ trained: string[]; policy: string }> | undefined;
+  /** Releases first@1 once: the policy of a run that has trained on 12 of the 20 prompts. */
+  const first = () =>
+    (released ??= (async () => {
+      const { rounds, heldOut } = await prepare(context, { ...input, rounds: 2 }, {});
+      const { address: policy } = await importPolicy(context, model, tinyAdapter, { arguments: { run: 'first' } });
+      const prompts = rounds.map(({ address }) => address);
+      const made = { policy, heldOut: heldOut.address, prompts, evaluations: [], lineage: { run: 'first' } };
+      await release(context, { name: 'first', ...made }, {});
+      cpSync(tinyAdapter, exported, { recursive: true });
+      writeFileSync(join(exported, 'selm.json'), JSON.stringify({ policy }));
+      await writeJsonl(others, tinyPrompts(8, 20));
+      return { trained: (await Promise.all(rounds.map(idsOf))).flat(), policy };
+    })());
+
+  test.each([['first@1'], ['first@latest'], [exported]])('are not held out: --adapter %s', async (adapter) => {
+    const { trained } = await first();
+    const drawn = await start({ adapter });
+    expect((await idsOf(drawn.heldOut)).filter((id) => trained.includes(id))).toEqual([]);
+    expect(drawn.heldOut.count).toBe(4);
+    await expect(start({ adapter, prompts: { train, heldOut: 9 } })).rejects.toThrow(
+      new InputError(
+        `Only 8 prompts of ${train} can be held out, and prompts.heldOut is 9: the others were trained on by an earlier run.`,
+      ),
+    );
+    // In another form, and with another id than the run has trained on.
+    const heldOut = join(context.folder, 'old.jsonl');
+    const [old] = tinyPrompts(20).filter(({ id }) => id === trained[0]);
+    const prompt = [{ role: 'user', content: ` ${contentOf(old.prompt)}\n` }];
+    await writeJsonl(heldOut, [...tinyPrompts(1, 30), { ...old, id: 'mine', prompt }]);
+    await expect(start({ adapter, prompts: { train: others, heldOut } })).rejects.toThrow(
+      new InputError(
+        `Prompt 2 of ${heldOut} ("mine") is held out, but an earlier run has trained on it: remove it from ${heldOut}.`,
+      ),
+    );
+  });
+
+  test('are trained on again, except by a scheduled run', async () => {
+    const { trained } = await first();
+    const again = await start({ adapter: 'first@1', prompts: { train, heldOut: 4 } });
+    expect((await idsOf(again.rounds[0])).filter((id) => trained.includes(id))).toHaveLength(trained.length);
+    const scheduledRun = await start({ adapter: 'first@1', continues: 'weekly', prompts: { train, heldOut: 4 } });
+    expect((await idsOf(scheduledRun.rounds[0])).filter((id) => trained.includes(id))).toEqual([]);
+  });
+
+  test('are those of all releases behind it', async () => {
+    const { trained, policy } = await first();
+    const second = await start({ adapter: exported, prompts: { train: others, heldOut: 4 } });
+    const made = {
+      policy,
+      heldOut: second.heldOut.address,
+      prompts: second.rounds.map(({ address }) => address),
+      evaluations: [],
+      lineage: { run: 'second' },
+    };
+    await release(context, { name: 'second', ...made, previous: second.previous! }, {});
+    const whole = tinyModel(join(context.folder, 'whole'));
+    writeFileSync(join(whole, 'selm.json'), JSON.stringify({ policy }));
+    for (const from of [{ adapter: 'second@1' }, { model: whole }]) {
+      const third = await start(from);
+      expect((await idsOf(third.heldOut)).filter((id) => trained.includes(id))).toEqual([]);
+    }
+  });
 });
 
 test('a run starts from a version of a name, where that belongs to its model', async () => {

@@ -241,7 +241,8 @@ test.each([
     train: `${cases}${train}.jsonl`,
     heldOut: typeof heldOut === 'string' ? join(cases, heldOut) : heldOut,
   };
-  const estimate = await estimateRun(loadConfig(writeConfig(name, { prompts })), { tflops: 1 });
+  const label = { by: 'regex', pattern: 'e' };
+  const estimate = await estimateRun(loadConfig(writeConfig(name, { prompts, label })), { tflops: 1 });
   expect(estimate.problems).toEqual([]);
   expect(estimate.dropped!.train).toMatchObject(dropped);
   expect([estimate.promptsPerRound, estimate.heldOut]).toEqual(counts);
@@ -284,6 +285,29 @@ test('a tokenizer that is damaged is told by its file', async () => {
   expect([garbled.code, garbled.stderr]).toEqual([
     2,
     expect.stringMatching(/^selm: \S+garbled\/tokenizer\.json is damaged[^\n]*\n$/),
+  ]);
+});
+
+test.each([
+  ['label', { label: { by: 'verifier' } }, 'wrong-kwargs.jsonl', './train.jsonl'],
+  ['a part of label', { label: { by: 'combine', of: [{ by: 'verifier' }] } }, 'wrong-kwargs.jsonl', './train.jsonl'],
+  [
+    'evaluate.labeler',
+    { label: { by: 'regex', pattern: 'e' }, evaluate: { maxNewTokens: 64, labeler: { by: 'verifier' } } },
+  ],
+  [
+    'evaluate.secondJudge',
+    { label: { by: 'regex', pattern: 'e' }, evaluate: { maxNewTokens: 64, secondJudge: { by: 'verifier' } } },
+  ],
+])('a prompt that the labeler of %s cannot use is a problem', async (_, settings, ...files) => {
+  const row = { id: 'a', prompt: 'a', instruction_id_list: ['length_constraints:number_words'], kwargs: { array: [] } };
+  writeFileSync(join(folder, 'wrong-kwargs.jsonl'), `${JSON.stringify(row)}\n`);
+  const [train = 'train.jsonl', heldOut = './wrong-kwargs.jsonl'] = files;
+  const config = loadConfig(
+    writeConfig('unlabelable', { rounds: 1, ...settings, prompts: { train: `./${train}`, heldOut } }),
+  );
+  expect((await estimateRun(config, { tflops: 1 })).problems).toEqual([
+    'Prompt "a" has a wrong "kwargs": expected array, received object.',
   ]);
 });
 

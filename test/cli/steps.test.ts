@@ -41,7 +41,7 @@ beforeAll(async () => {
     path('demonstrations.jsonl'),
     tinyPrompts(8).map(({ prompt }) => ({ prompt, completion: 'Hello.' })),
   );
-  const training = ['--learning-rate', '1e-2', '--batch-size', '4', '--lora-rank', '4'];
+  const training = ['--learning-rate', '1e-2', '--batch-size', '2', '--lora-rank', '4'];
 
   summaries['sample'] = await withModel(
     'sample',
@@ -166,17 +166,24 @@ test.each(['optimize', 'sft'])('%s writes a PEFT adapter and its metrics', (comm
 });
 
 test.each([
-  ['optimize', ['--preferences', path('preferences.jsonl')]],
-  ['sft', ['--demonstrations', path('demonstrations.jsonl')]],
-])('%s says so where the weights have not changed', async (command, rows) => {
+  ['optimize', 'preferences', ['--preferences', path('preferences.jsonl')]],
+  ['sft', 'demonstrations', ['--demonstrations', path('demonstrations.jsonl')]],
+])('%s says so where a training has few steps, and where the weights have not changed', async (command, what, rows) => {
   const out = path(`unchanged-${command}`);
   const ended = await selm(
     [command, '--model', model, ...rows, '--out', out, '--learning-rate', '1e-50', '--schedule', 'constant', '--json'],
     {},
   );
-  expect(ended).toMatchObject({
+  const [few, unchanged] = ended.stderr.split(/(?<=\n)/);
+  expect(few).toMatch(
+    new RegExp(
+      `^selm: warning: training had only 1 optimizer step \\(\\d+ ${what}, batch size 128, 1 epoch\\): ` +
+        `lower --batch-size, raise --epochs, or give more ${what}\\.\n$`,
+    ),
+  );
+  expect({ code: ended.code, unchanged }).toEqual({
     code: 0,
-    stderr: `selm: warning: the weights in ${out} equal those that training started from (highest learning rate 1e-50): raise --learning-rate.\n`,
+    unchanged: `selm: warning: the weights in ${out} equal those that training started from (highest learning rate 1e-50): raise --learning-rate.\n`,
   });
   expect(summaryOf<Summary>(ended)).toMatchObject({ unchanged: true });
   expect(summaries[command]).toMatchObject({ unchanged: false });

@@ -126,9 +126,9 @@ describe('a training', () => {
   test('that cut or dropped preferences says so, and counts its steps of those that are left', () => {
     const counted = rows(20, { truncated: 3, equal: 1, promptTooLong: 2, promptNotPrefix: 4 });
     expect(checkTraining({ batchSize: 1, epochs: 1 }, 1e-6, { ...trained, rows: counted }).warnings).toEqual([
-      '3 of 20 training rows were cut to maxLength or maxPromptLength.',
+      "3 of 20 training rows were cut to maxLength, maxPromptLength or the model's context.",
       '1 of 20 training rows were dropped: chosen and rejected are the same tokens.',
-      '2 of 20 training rows were dropped: the prompt alone fills maxLength.',
+      "2 of 20 training rows were dropped: the prompt alone fills maxLength or the model's context.",
       '4 of 20 training rows have a prompt that the chat template renders differently with a response: they are split where the two differ, as in TRL.',
     ]);
     expect(checkTraining({ batchSize: 2, epochs: 1 }, 1e-6, { ...trained, rows: counted }).warnings[0]).toMatch(

@@ -14,7 +14,7 @@ import type {
   TokenScores,
 } from '../../protocol/jobs.ts';
 import { checkIds } from '../../tokens/checks.ts';
-import { tokenizeResponses, type TokenizedResponse } from '../../tokens/responses.ts';
+import { tokenizeCut, tokenizeResponses, type TokenizedResponse } from '../../tokens/responses.ts';
 import { referenceLogps } from '../../training/train-job.ts';
 import { DivergenceMeter } from '../divergence.ts';
 import { openLlamaPolicy, type LlamaPolicy } from '../../tokens/policy.ts';
@@ -25,15 +25,16 @@ import { ALL_CORES, reporter, type JobContext } from './context.ts';
 /** `EngineMethods.score`. */
 export async function score(job: ScoreJob, context: JobContext): Promise<ScoreResult> {
   const opened = openLlamaPolicy(job.policy);
-  const tokenized = tokenizeResponses(opened, job.rows);
+  const tokenized = (job.cut ? tokenizeCut : tokenizeResponses)(opened, job.rows);
   const { hiddenSize } = opened.model.config;
   const file = job.features ? new MatrixWriter(job.features, FEATURES, [tokenized.length, hiddenSize]) : undefined;
   const write = file && ((row: number, features: Float32Array) => file.write(row, features));
   const logps = await scoreResponses(job, opened, tokenized, context, write).finally(() => file?.close());
-  return tokenized.map(({ response, isPrefix }, i) => ({
+  return tokenized.map(({ response, isPrefix, isCut }, i) => ({
     logp: logps[i],
     tokens: response.length,
     ...(!isPrefix && { isPrefix }),
+    ...(isCut && { isCut }),
   }));
 }
 

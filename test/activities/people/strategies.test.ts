@@ -11,6 +11,7 @@ import { readShards, sample } from '../../../activities/sample.ts';
 import type { Address } from '../../../artifacts/manifest.ts';
 import { openFeatures } from '../../../engine/features.ts';
 import { samplingSchema } from '../../../engine/protocol/settings.ts';
+import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import type { AskSettings } from '../../../labelers/people/settings.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { tinyAdapter, tinyModel, tinyPrompts } from '../../tiny-model.ts';
@@ -19,6 +20,7 @@ import { testContext } from '../context.ts';
 const context = testContext();
 const { store, engine } = context;
 const beta = 0.5;
+const LONG = 'yes '.repeat(100);
 let start: Address;
 let policy: Address;
 let responses: Address[];
@@ -27,10 +29,12 @@ beforeAll(async () => {
   const model = tinyModel(join(context.folder, 'model'));
   start = (await importPolicy(context, model, undefined)).address;
   policy = (await importPolicy(context, model, tinyAdapter)).address;
-  // One prompt has responses of its own, which the engine encodes.
-  const records = tinyPrompts(24).map((prompt, i) =>
-    i === 5 ? { ...prompt, chosen: 'own, chosen', rejected: '' } : prompt,
-  );
+  // Two prompts have responses of their own, which the engine encodes. One of them is longer than the model's context of 256 tokens.
+  const records = tinyPrompts(24).map((prompt, i) => ({
+    ...prompt,
+    ...(i === 5 && { chosen: 'own, chosen', rejected: '' }),
+    ...(i === 7 && { chosen: LONG, rejected: '' }),
+  }));
   const { address: prompts } = await importPrompts(context, { count: 24, records: () => records }, {});
   const settings = samplingSchema.parse({ samplesPerPrompt: 3, temperature: 1, maxNewTokens: 12 });
   const shards = [
@@ -56,7 +60,13 @@ async function scoreAlone(by: Address, id: string, index: number) {
     ? { prompt_input_ids: row.prompt_input_ids!, response_input_ids: response.token_ids }
     : { prompt: row.prompt, response: row.chosen! };
   const { policy: opened } = await openPolicyArtifact(store, by);
-  const [{ logp }] = await engine.run('score', { policy: opened, rows: [scored], features: file, threads: 1 });
+  const [{ logp }] = await engine.run('score', {
+    policy: opened,
+    rows: [scored],
+    features: file,
+    threads: 1,
+    cut: true,
+  });
   return { logp, features: openFeatures(file).row(0) };
 }
 
@@ -101,6 +111,23 @@ test("scores belong to their candidates, the data set's own and after empty ones
     expect(features).toHaveLength(alone.features.length);
     expect(Math.max(...features.map((value, i) => Math.abs(value - alone.features[i])))).toBeLessThan(1e-4);
   }
+});
+
+test("a response of the data set that is longer than the model's context is scored to its end, and counted", async () => {
+  const scoring = { policy, responses: responses[0], features: false, threads: 1 };
+  const { address, summary } = await scoreCandidates(context, scoring, {});
+  expect(summary).toMatchObject({ cut: 1 });
+  const [{ prompt }] = tinyPrompts(1, 7);
+  const { policy: opened } = await openPolicyArtifact(store, policy);
+  const tokenizer = loadTokenizer(opened.model);
+  const {
+    prompt: ids,
+    responses: [long],
+  } = tokenizer.encodeExchange(prompt, [LONG]);
+  const rows = [{ prompt_input_ids: ids, response_input_ids: long.slice(0, 256 - ids.length) }];
+  const [{ logp }] = await engine.run('score', { policy: opened, rows, threads: 1 });
+  const { candidates, logps } = (await readCandidateScores(store, address))[7];
+  expect(logps[candidates.indexOf(3)]).toBeCloseTo(logp, 3);
 });
 
 test('d-optimal needs no rewards where the policy is the start policy', async () => {

@@ -31,7 +31,10 @@ test('a row whose prompt alone fills maxLength is left out and counted: TRL has 
 test('a prompt that is cut to maxPromptLength fills a maxLength that is not larger', () => {
   const rows = [{ prompt: long, completion: 'Yes' }];
   expect(() => examples(rows, { maxLength: 4, maxPromptLength: 4 })).toThrow(
-    new InputError('None of the 1 rows is left to train on: in 1 the prompt alone fills maxLength; raise maxLength.'),
+    new InputError(
+      "None of the 1 rows is left to train on: in 1 the prompt alone fills maxLength or the model's context; " +
+        'raise maxLength, or lower maxPromptLength.',
+    ),
   );
   const { examples: trained, counts } = examples(rows, { maxLength: 5, maxPromptLength: 4 });
   expect(trained[0].group).toMatchObject({ prompt: opened.tokenizer().encodePrompt(long).slice(-4) });

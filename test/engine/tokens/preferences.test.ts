@@ -93,16 +93,22 @@ test('errors name a row by its number in the file, whatever range is read', asyn
   expect([rows.length, counts.rows]).toEqual([1, 1]);
 });
 
-test('a row that is longer than the context is named by its number in the file, dropped rows included', async () => {
+test('a row that is longer than the context is cut to it, and counted', async () => {
   const file = join(temporaryFolder(), 'preferences.jsonl');
   const long = { ...row, rejected_input_ids: Array.from({ length: 300 }, () => 7) };
-  await writeJsonl(file, [{ ...row, rejected: row.chosen }, row, long]);
-  await expect(
-    tokenizePreferences(opened, file, { maxLength: 1024, maxPromptLength: 32 }, { reference: true }),
-  ).rejects.toThrow(
-    new InputError(
-      `Row 3: it has ${row.prompt_input_ids.length + 300} tokens, more than the 256 that the model can take: lower maxLength to at most 256.`,
-    ),
+  const prompt = Array.from({ length: 300 }, () => 8);
+  await writeJsonl(file, [row, long, { ...row, prompt_input_ids: prompt }]);
+  const limits = { maxLength: 1024, maxPromptLength: 512 };
+  const { rows, counts } = await tokenizePreferences(opened, file, limits, { reference: true });
+  expect(rows.map(({ rejected }) => rejected.response.length)).toEqual([3, 256 - row.prompt_input_ids.length]);
+  expect(counts).toEqual({ ...nothing, rows: 3, truncated: 1, promptTooLong: 1 });
+});
+
+test('an error names a row by its number in the file, dropped rows included', async () => {
+  const file = join(temporaryFolder(), 'preferences.jsonl');
+  await writeJsonl(file, [{ ...row, rejected: row.chosen }, row, { ...row, rejected_input_ids: [4711] }]);
+  await expect(tokenizePreferences(opened, file, ROOM, { reference: true })).rejects.toThrow(
+    /^Row 3: token id 4711 is outside the vocabulary/,
   );
 });
 
