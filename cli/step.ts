@@ -126,13 +126,13 @@ type TextRow = { prompt?: Text; messages?: Message[]; prompt_input_ids?: number[
 const responsesOf = (row: TextRow): Text[] =>
   RESPONSES.map((name) => row[name]).filter((response) => response !== undefined);
 
-/** Whether a row has more than roles and contents. */
+/** Whether a template may leave out something of a row: of a question and an answer without a thought, it does not. */
 const mayLose = (row: TextRow): boolean =>
   hasTools(row) ||
   Boolean(row.chat_template_kwargs) ||
   [row.prompt, row.messages, ...responsesOf(row)]
-    .filter((text) => Array.isArray(text))
-    .some((messages) => messages.some((message) => Object.keys(message).length > 2));
+    .filter((text) => text !== undefined)
+    .some((text) => typeof text !== 'string' || text.includes('</think>'));
 
 /** Prints the result as JSON with --json, otherwise as a sentence. */
 export function summarize(flags: { json?: boolean }, summary: Record<string, unknown>, sentence: string): void {

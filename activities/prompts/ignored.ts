@@ -14,9 +14,13 @@ export function countIgnored(rows: Ignored[][]): IgnoredCounts {
 const NOTES: Record<Ignored, string> = {
   ignoredTools: 'have tools, which the chat template does not write: the policy does not see them.',
   ignoredArguments: 'have a variable in "chat_template_kwargs" that the chat template does not read.',
+  ignoredMessages:
+    'have messages that the chat template does not write, such as those of roles that it does not know: the policy does not see them.',
   ignoredCalls: 'have tool calls that the chat template does not write: the policy does not see them.',
   ignoredReasoning:
-    'have reasoning (reasoning_content, reasoning or thinking) that the chat template does not write: the policy does not see it.',
+    'have reasoning (reasoning_content, reasoning, thinking or reasoning_details) that the chat template does not write: the policy does not see it.',
+  ignoredThoughts:
+    'have a text of which the chat template leaves out a part, such as <think>…</think>: the policy does not see it.',
   ignoredContent:
     'have a text beside tool calls or reasoning that the chat template does not write: the policy does not see it.',
 };

@@ -1,5 +1,5 @@
 /** The filter `tojson`, as transformers defines it: Python's json.dumps. */
-import { number, type Value } from './jinja-values.ts';
+import { compareTexts, number, type Value } from './jinja-values.ts';
 
 /** The parameters of `tojson`, in their order. */
 export const JSON_PARAMETERS = ['ensure_ascii', 'indent', 'separators', 'sort_keys'] as const;
@@ -25,16 +25,16 @@ export function toJson(value: Value, options: JsonOptions = {}): string {
     if (typeof content === 'boolean') return String(content);
     if (typeof content === 'number' || typeof content === 'bigint') return number({ type, value: content });
     if (typeof content === 'string') return text(content);
-    if (Array.isArray(content)) {
+    if (type === 'ArrayValue' || type === 'TupleValue') {
       return within(
         '[]',
-        content.map((each: Value) => write(each, depth + 1)),
+        (content as Value[]).map((each) => write(each, depth + 1)),
         depth,
       );
     }
-    if (!(content instanceof Map)) throw new Error(`${type.replace('Value', '')} is not JSON serializable`);
+    if (type !== 'ObjectValue') throw new Error(`${type.replace('Value', '')} is not JSON serializable`);
     const entries = [...(content as Map<string, Value>)];
-    if (isTrue(options.sort_keys)) entries.sort(([a], [b]) => byCodePoints(a, b));
+    if (isTrue(options.sort_keys)) entries.sort(([a], [b]) => compareTexts(a, b));
     return within(
       '{}',
       entries.map(([key, each]) => text(key) + colon + write(each, depth + 1)),
@@ -47,9 +47,3 @@ export function toJson(value: Value, options: JsonOptions = {}): string {
 const isTrue = (option: Value | undefined) => option?.value === true;
 
 const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
-
-const byCodePoints = (a: string, b: string): number => {
-  const [left, right] = [a, b].map((text) => [...text].map((character) => character.codePointAt(0)!));
-  const at = left.findIndex((point, i) => point !== right[i]);
-  return at < 0 ? left.length - right.length : left[at] - (right[at] ?? -1);
-};

@@ -9,7 +9,7 @@ export class TemplateLimit extends Error {}
 /** jinja2.sandbox.MAX_RANGE. */
 const MAX_RANGE = 100_000;
 const MAX_SECONDS = 5;
-/** Of one text: millions of tokens. */
+/** Characters of one text, which are millions of tokens, and items of one list. */
 const MAX_CHARACTERS = 2 ** 24;
 /** Of all texts and lists that a rendering creates, in characters, including those it drops. */
 const MAX_MADE = 2 ** 29;
@@ -60,12 +60,18 @@ export function inside<T>(evaluate: () => T): T {
   }
 }
 
+/** Checks the length of a text or a list before it is created. */
+export function willMake(length: number, what: 'text' | 'list' = 'text'): void {
+  if (!spent || length <= MAX_CHARACTERS) return;
+  const parts = what === 'text' ? 'characters' : 'items';
+  throw new TemplateLimit(`makes a ${what} of more than ${MAX_CHARACTERS} ${parts}: simplify its loops`);
+}
+
 /** Counts a text or a list that was created. */
 export function made(value: unknown): void {
   if (!spent) return;
   if (typeof value === 'string') {
-    if (value.length > MAX_CHARACTERS)
-      throw new TemplateLimit(`makes a text of more than ${MAX_CHARACTERS} characters: simplify its loops`);
+    willMake(value.length);
     spent.made += value.length;
   } else if (Array.isArray(value)) spent.made += ITEM * value.length;
   if (spent.made > MAX_MADE) throw new TemplateLimit('takes too much memory: simplify its loops');

@@ -1,27 +1,79 @@
-/** Values of @huggingface/jinja's interpreter, with Python's operations on them: strip, str, ==, +. */
-import { Environment } from '@huggingface/jinja';
+/** Values of @huggingface/jinja's interpreter, with what Python does with every value: str, truth, ==, <, iteration, length. */
+import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
 import { exactNumber, unmarkKey } from '../../data/exact-json.ts';
+import { step } from './jinja-limits.ts';
 
 /** A value of the library's interpreter. */
 export interface Value {
   type: string;
   value: unknown;
+  __bool__(): Value;
   toString(): string;
 }
 type Call = (args: Value[], scope: unknown) => Value;
+type ValueClass = { new (value: unknown): Value; prototype: Value };
 
-const classOf = (value: unknown) =>
-  new Environment().set('value', value).constructor as unknown as { new (value: unknown): Value; prototype: Value };
-const [Text, List, Mapping, Flag, Whole, Real] = ['', [], {}, true, 1, 1.5].map(classOf);
-export { Text, List, Flag };
-const Function = classOf(() => null) as unknown as new (call: Call) => Value;
+const classOf = (value: unknown) => new Environment().set('value', value).constructor as unknown as ValueClass;
+const [Text, List, Mapping, Flag, Whole, Real, Nothing, Undefined] = ['', [], {}, true, 1, 1.5, null, undefined].map(
+  classOf,
+);
+export const Tuple = tupleClass();
+export { Text, List, Mapping, Flag, Real, Nothing };
+export const Function = classOf(() => null) as unknown as { new (call: Call): Value; prototype: Value };
+
+/** The class of tuples, which no JavaScript value is converted to. */
+function tupleClass(): ValueClass {
+  const environment = new Environment();
+  new Interpreter(environment).run(parse(tokenize('{% set pair = 1, 2 %}')));
+  return environment.lookupVariable('pair').constructor as unknown as ValueClass;
+}
+
+/** An undefined value that says where it comes from, for the error when it is used. */
+export class Missing extends Undefined {
+  readonly reason: string;
+  constructor(reason: string) {
+    super(undefined);
+    this.reason = reason;
+  }
+}
+
+/** Python's generators and iterators: they are always true, have no length and no items by index, and are iterated over once. */
+export class Generator extends List {
+  override type = 'GeneratorValue';
+  override __bool__(): Value {
+    return new Flag(true);
+  }
+  override toString(): string {
+    return '<generator object>';
+  }
+}
+
+/** The keys, values or items of a dictionary: without items by index. */
+export class View extends List {
+  override type = 'ViewValue';
+  private readonly name: string;
+  constructor(name: string, items: Value[]) {
+    super(items);
+    this.name = name;
+  }
+  override toString(): string {
+    return `dict_${this.name}(${str(new List(this.value))})`;
+  }
+}
+
+/** An integer; above 2^53 as a bigint. */
+export const whole = (value: number | bigint): Value => {
+  const given = BigInt(value);
+  const small = Number(given);
+  return new Whole(Number.isSafeInteger(small) ? small : given);
+};
 
 /** The library's value for a variable; numbers and keys of exact values (data/exact-json.ts) are as in Python. */
 function valueOf(given: unknown): Value {
   if (typeof given === 'string') {
     const number = exactNumber(given);
     if (number === undefined) return new Text(given);
-    return /^-?\d+$/.test(number) ? new Whole(BigInt(number)) : new Real(Number(number));
+    return /^-?\d+$/.test(number) ? whole(BigInt(number)) : new Real(Number(number));
   }
   if (Array.isArray(given)) return new List(given.map(valueOf));
   if (typeof given !== 'object' || given === null) return set.call(new Environment(), 'value', given) as Value;
@@ -33,52 +85,6 @@ Environment.prototype.set = function (name: string, given: unknown) {
   return (this as unknown as Declaring).declareVariable(name, valueOf(given));
 };
 
-/** The characters that Python's str.strip() removes: not U+FEFF, but U+001C to U+001F and U+0085. */
-const SPACE = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;
-const escaped = (characters: string) => characters.replaceAll(/[\\\]^-]/g, String.raw`\$&`);
-
-/** Python's str.strip(), lstrip() and rstrip(). @param characters to strip. Default: white space */
-export function strip(text: string, ends: 'both' | 'left' | 'right', characters?: Value): string {
-  const set = typeof characters?.value === 'string' ? escaped(characters.value) : SPACE;
-  if (set === '') return text;
-  const start = ends === 'right' ? text : text.replace(new RegExp(`^[${set}]+`, 'u'), '');
-  if (ends === 'left') return start;
-  // From the end: a regular expression would try every run of spaces in the text.
-  const last = new RegExp(`[${set}]`, 'u');
-  const points = [...start];
-  while (points.length > 0 && last.test(points.at(-1)!)) points.pop();
-  return points.join('');
-}
-
-/** The library's string methods. strip() and similar methods take the characters to strip, which the library ignores. */
-const own = Object.getOwnPropertyDescriptor(Text.prototype, 'builtins')!.get!;
-Object.defineProperty(Text.prototype, 'builtins', {
-  get(this: Value) {
-    const methods = own.call(this) as Map<string, Value>;
-    const text = this.value as string;
-    const method = (call: (...args: Value[]) => string) => new Function((args) => new Text(call(...args)));
-    methods.set(
-      'strip',
-      method((characters) => strip(text, 'both', characters)),
-    );
-    methods.set(
-      'lstrip',
-      method((characters) => strip(text, 'left', characters)),
-    );
-    methods.set(
-      'rstrip',
-      method((characters) => strip(text, 'right', characters)),
-    );
-    methods.set(
-      'capitalize',
-      method(() => text.charAt(0).toUpperCase() + text.slice(1).toLowerCase()),
-    );
-    // Python counts code points.
-    methods.set('length', new Whole([...text].length));
-    return methods;
-  },
-});
-
 /** A character that Python's repr() does not print. */
 function escaping(character: string): string {
   const code = character.codePointAt(0)!;
@@ -89,7 +95,7 @@ function escaping(character: string): string {
 }
 
 /** A value as Python prints it inside a list or a dictionary. */
-function repr(value: Value): string {
+export function repr(value: Value): string {
   const { type, value: content } = value;
   if (type === 'StringValue') {
     const text = content as string;
@@ -107,14 +113,16 @@ function repr(value: Value): string {
       quote
     );
   }
-  return str(value);
+  return isUndefined(value) ? 'Undefined' : str(value);
 }
 
 /** A number as Python prints it: with an exponent below 0.0001, and in a float from 1e16. */
-export function number({ type, value }: Value): string {
+export function number({ type, value }: Pick<Value, 'type' | 'value'>): string {
   // An integer with more digits than a double has, in an exact value.
   if (typeof value === 'bigint') return String(value);
   const given = value as number;
+  if (Number.isNaN(given)) return 'nan';
+  if (!Number.isFinite(given)) return given > 0 ? 'inf' : '-inf';
   const exponential = () => given.toExponential().replace(/(?<=e[+-])\d$/, '0$&');
   if (Object.is(given, -0)) return '-0.0';
   if (!Number.isInteger(given)) return Math.abs(given) < 1e-4 ? exponential() : String(given);
@@ -147,29 +155,96 @@ for (const kind of [List, Mapping, Flag]) {
   };
 }
 
-/** Python's ==. The library compares like JavaScript: '1' equals 1, and none equals an undefined value. */
-export function equal(a: Value, b: Value): boolean {
-  const [left, right] = [a.value, b.value];
-  if (left instanceof Map && right instanceof Map) {
-    const entries = [...(left as Map<string, Value>)];
-    return (
-      left.size === right.size && entries.every(([key, item]) => right.has(key) && equal(item, right.get(key) as Value))
-    );
-  }
-  if (Array.isArray(left) && Array.isArray(right)) {
-    return left.length === right.length && left.every((item: Value, i) => equal(item, right[i] as Value));
-  }
-  return (typeof left === 'boolean' ? Number(left) : left) === (typeof right === 'boolean' ? Number(right) : right);
+/** An undefined value that is used. */
+export class UndefinedUsed extends Error {}
+export const undefinedUsed = (value: Value): UndefinedUsed =>
+  new UndefinedUsed(value instanceof Missing ? value.reason : 'an undefined value is used');
+
+export const isUndefined = ({ type }: Value): boolean => type === 'UndefinedValue';
+
+/** Python's name of a value's type. */
+export function typeName({ type }: Value): string {
+  return NAMES[type] ?? type.replace('Value', '').toLowerCase();
+}
+const NAMES: Record<string, string> = {
+  StringValue: 'str',
+  IntegerValue: 'int',
+  FloatValue: 'float',
+  BooleanValue: 'bool',
+  ArrayValue: 'list',
+  TupleValue: 'tuple',
+  ObjectValue: 'dict',
+  NullValue: 'None',
+};
+
+/** Python's bool(). */
+export const truth = (value: Value): boolean => value.__bool__().value === true;
+
+/** A number or a bool as Python computes with it; undefined for another value. */
+export function numeric({ value }: Value): number | bigint | undefined {
+  if (typeof value === 'boolean') return Number(value);
+  return typeof value === 'number' || typeof value === 'bigint' ? value : undefined;
 }
 
-/** Python's +. The library converts anything that is added to a string to a string. */
-export function add(a: Value, b: Value): Value {
+/** Python's iter(): a text's characters, a dictionary's keys, and nothing of an undefined value. @throws for a value without items */
+export function iterate(value: Value): Value[] {
+  const { type, value: content } = value;
+  if (isUndefined(value)) return [];
+  if (typeof content === 'string') return [...content].map((character) => new Text(character));
+  if (type === 'ObjectValue') return [...(content as Map<string, Value>).keys()].map((key) => new Text(key));
+  if (!Array.isArray(content)) throw new Error(`'${typeName(value)}' object is not iterable`);
+  if (value instanceof Generator) value.value = [];
+  return content as Value[];
+}
+
+/** Python's len(). @throws for a value without a length */
+export function length(value: Value): number {
+  const { type, value: content } = value;
+  if (isUndefined(value)) return 0;
+  if (typeof content === 'string') return [...content].length;
+  if (type === 'ObjectValue') return (content as Map<string, Value>).size;
+  if (Array.isArray(content) && !(value instanceof Generator)) return content.length;
+  throw new Error(`object of type '${typeName(value)}' has no len()`);
+}
+
+/** Python's ==. The library compares like JavaScript: '1' equals 1, and none equals an undefined value. */
+export function equal(a: Value, b: Value): boolean {
+  step();
   const [left, right] = [a.value, b.value];
-  if (typeof left === 'string' && typeof right === 'string') return new Text(left + right);
-  if (Array.isArray(left) && Array.isArray(right)) return new List([...(left as Value[]), ...(right as Value[])]);
-  if (typeof left === 'number' && typeof right === 'number') {
-    return new (a instanceof Real || b instanceof Real ? Real : Whole)(left + right);
+  if (a.type === 'ObjectValue' && b.type === 'ObjectValue') {
+    const [one, other] = [left, right] as Map<string, Value>[];
+    return one.size === other.size && [...one].every(([key, item]) => other.has(key) && equal(item, other.get(key)!));
   }
-  const nameOf = ({ type }: Value) => type.replace('Value', '').toLowerCase();
-  throw new Error(`cannot add ${nameOf(b)} to ${nameOf(a)}`);
+  if (isSequence(a) && a.type === b.type) {
+    const [one, other] = [left, right] as Value[][];
+    return one.length === other.length && one.every((item, i) => equal(item, other[i]));
+  }
+  const [one, other] = [numeric(a), numeric(b)];
+  // As numbers: a bigint may equal a float.
+  return one !== undefined && other !== undefined ? one == other : left === right && a.type === b.type;
+}
+
+const isSequence = ({ type }: Value): boolean => type === 'ArrayValue' || type === 'TupleValue';
+
+/** Python's <, as a number: negative if a is less than b, 0 if neither is less. @throws for values without an order */
+export function compare(a: Value, b: Value): number {
+  step();
+  const [left, right] = [numeric(a), numeric(b)];
+  if (left !== undefined && right !== undefined) return Number(left > right) - Number(left < right);
+  if (typeof a.value === 'string' && typeof b.value === 'string') return compareTexts(a.value, b.value);
+  if (isSequence(a) && a.type === b.type) {
+    const [one, other] = [a.value, b.value] as Value[][];
+    const at = one.findIndex((item, i) => i >= other.length || !equal(item, other[i]));
+    if (at < 0 || at >= other.length) return one.length - other.length;
+    return compare(one[at], other[at]);
+  }
+  for (const value of [a, b]) if (isUndefined(value)) throw undefinedUsed(value);
+  throw new Error(`'<' not supported between instances of '${typeName(a)}' and '${typeName(b)}'`);
+}
+
+/** Compares texts by their code points. */
+export function compareTexts(a: string, b: string): number {
+  const [left, right] = [a, b].map((text) => [...text].map((character) => character.codePointAt(0)!));
+  const at = left.findIndex((point, i) => point !== right[i]);
+  return at < 0 ? left.length - right.length : left[at] - (right[at] ?? -1);
 }

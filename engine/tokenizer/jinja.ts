@@ -1,29 +1,47 @@
 /**
- * Renders chat templates as transformers does. The library @huggingface/jinja renders most templates correctly; where it silently differs
- * from Jinja in Python, it is patched here, once per process. Tested against transformers with the templates of TRL
- * (test/engine/tokenizer/jinja.test.ts).
+ * Renders chat templates as transformers does. The library @huggingface/jinja parses them and keeps their variables. Expressions, filters,
+ * tests, methods and loops are those of Jinja in Python (`jinja-*.ts`): the library's are more lenient, and fewer. Its interpreter is
+ * patched here, once per process. Tested against transformers with the templates of TRL (test/engine/tokenizer/jinja.test.ts).
  */
-import { Interpreter, Template } from '@huggingface/jinja';
+import { Environment, Interpreter, type Template } from '@huggingface/jinja';
+import { functionOf } from './jinja-arguments.ts';
 import { strftimeNow } from './fixed-date.ts';
-import { bounded, inside, made, range, step } from './jinja-limits.ts';
-import { JSON_PARAMETERS, toJson } from './jinja-json.ts';
-import { add, equal, Flag, List, str, strip, Text, type Value } from './jinja-values.ts';
+import { applyFilter, passesTest } from './jinja-filters.ts';
+import { bounded, inside, made, range, step, willMake } from './jinja-limits.ts';
+import { attribute, item, operate, slice } from './jinja-operators.ts';
+import { parseTemplate, testOf, withoutRaw } from './jinja-syntax.ts';
+import {
+  equal,
+  Flag,
+  Function,
+  iterate,
+  isUndefined,
+  Mapping,
+  Missing,
+  Nothing,
+  str,
+  Text,
+  truth,
+  undefinedUsed,
+  whole,
+  type Value,
+} from './jinja-values.ts';
 
-type Filter = { type: string; value?: string; callee?: { value: string }; args?: unknown[] };
+type Statement = { type: string };
+type Named = Statement & { value: string };
+type Filter = Named | (Statement & { callee: Named; args: unknown[] });
 
 interface Binary {
   operator: { value: string };
-  left: { type: string };
-  right: { type: string };
+  left: Statement;
+  right: Statement;
 }
 
-type Statement = { type: string };
-
-interface For {
-  /** Of `for x in xs if test`, a `SelectExpression` with `xs` as `lhs`. */
-  iterable: Statement & { lhs?: Statement };
-  body: Statement[];
-  defaultBlock: Statement[];
+/** `object.property`, or `object[property]` (computed), whose property may be a slice. */
+interface Member {
+  object: Statement;
+  property: Statement & { value?: string | number; start?: Statement; stop?: Statement; step?: Statement };
+  computed: boolean;
 }
 
 /** `operand is test`, or `is not`. */
@@ -33,137 +51,238 @@ interface Test {
   negate: boolean;
 }
 
+interface For {
+  /** A name, or a tuple of targets. */
+  loopvar: Target;
+  /** Of `for x in xs if test`, a `SelectExpression`. */
+  iterable: Statement & { lhs?: Statement; test?: Statement };
+  body: Statement[];
+  defaultBlock: Statement[];
+}
+type Target = { type: string; value: string | Target[] };
+
+interface Assignment {
+  assignee: Target;
+  /** Absent if a block follows. */
+  value?: Statement | null;
+}
+
+interface Macro {
+  name: { value: string };
+}
+
+interface Call {
+  callee: Statement;
+  args: unknown[];
+}
+
 interface Internals {
-  evaluateBinaryExpression(node: Binary, environment: unknown): Value;
-  applyFilter(operand: Value, filter: Filter, environment: unknown): Value;
-  evaluateTestExpression(node: Test, environment: unknown): Value;
-  evaluateArguments(args: unknown[], environment: unknown): [positional: Value[], named: Map<string, Value>];
-  evaluateBlock(statements: Statement[], environment: unknown): Value;
-  evaluateFor(node: For, environment: unknown): Value;
-  evaluate(statement: Statement, environment: unknown): Value;
+  evaluateBinaryExpression(node: Binary, environment: Environment): Value;
+  evaluateMemberExpression(node: Member, environment: Environment): Value;
+  evaluateCallExpression(node: Call, environment: Environment): Value;
+  applyFilter(operand: Value, filter: Filter, environment: Environment): Value;
+  evaluateTestExpression(node: Test, environment: Environment): Value;
+  evaluateArguments(args: unknown[], environment: Environment): [positional: Value[], named: Map<string, Value>];
+  evaluateBlock(statements: Statement[], environment: Environment): Value;
+  evaluateSet(node: Assignment, environment: Environment): Value;
+  evaluateFor(node: For, environment: Environment): Value;
+  evaluateMacro(node: Macro, environment: Environment): Value;
+  evaluate(statement: Statement, environment: Environment): Value;
 }
 const interpreter = Interpreter.prototype as unknown as Internals;
-const { applyFilter, evaluate, evaluateBinaryExpression, evaluateFor, evaluateTestExpression } = interpreter;
-interpreter.evaluateBinaryExpression = function (this: Internals, node, environment) {
-  const { value: operator } = node.operator;
-  if (!['+', '~', '==', '!='].includes(operator)) return evaluateBinaryExpression.call(this, node, environment);
-  const [left, right] = [node.left, node.right].map((side) => this.evaluate(side, environment));
-  if (operator === '+') return add(left, right);
-  if (operator === '~') return new Text(str(left) + str(right));
-  return new Flag(equal(left, right) === (operator === '=='));
-};
-
-/** The items of a loop: Jinja also takes the characters of a text, and no item of an undefined value. The library refuses both. */
-interface Items extends Statement {
-  type: 'Items';
-  of: Statement;
-}
-const itemsOf = (of: Statement): Items => ({ type: 'Items', of });
-function items(value: Value): Value {
-  if (value.type === 'UndefinedValue') return new List([]);
-  return value.type === 'StringValue' ? new List([...str(value)].map((character) => new Text(character))) : value;
-}
+const { evaluate, evaluateBinaryExpression, evaluateCallExpression, evaluateMacro, evaluateSet } = interpreter;
 
 /** Expressions that return an existing value; a slice returns a new one. */
 const GIVES = new Set(['Identifier', 'StringLiteral', 'MemberExpression', 'Set', 'Ternary', 'If']);
 const makes = ({ type, property }: { type: string; property?: { type: string } }) =>
   !GIVES.has(type) || property?.type === 'SliceExpression';
 interpreter.evaluate = function (this: Internals, statement, environment) {
-  if (statement?.type === 'Items') return items(this.evaluate((statement as Items).of, environment));
+  if (statement?.type === 'Called') return called.call(this, (statement as Called).of, environment);
   const value = inside(() => evaluate.call(this, statement, environment));
   if (statement && makes(statement)) made(value.value);
   return value;
 };
-/** Filters that convert anything to a text first, such as a list of types of a tool's parameter. The library refuses it. */
-const TEXT_FILTERS = new Set(['upper', 'lower', 'capitalize', 'title', 'replace', 'indent']);
-interpreter.applyFilter = function (this: Internals, operand, filter, environment) {
-  const name = filter.value ?? filter.callee?.value;
-  if (name === 'string') return new Text(str(operand));
-  if (name === 'tojson') {
-    const [positional, named] = this.evaluateArguments(filter.args ?? [], environment);
-    const options = JSON_PARAMETERS.map((parameter, i) => [parameter, positional[i] ?? named.get(parameter)]);
-    return new Text(toJson(operand, Object.fromEntries(options)));
-  }
-  if (name === 'trim' && filter.value !== undefined) return new Text(strip(str(operand), 'both'));
-  if (name === 'map' && Array.isArray(operand.value)) {
-    const [[mapped, ...more], named] = this.evaluateArguments(filter.args ?? [], environment);
-    // With the name of a filter. The library knows only map(attribute=…).
-    if (mapped && more.length + named.size === 0) {
-      const each = { type: 'Identifier', value: str(mapped) };
-      return new List((operand.value as Value[]).map((item) => this.applyFilter(item, each, environment)));
-    }
-  }
-  const isText = operand.type === 'StringValue';
-  const taken = TEXT_FILTERS.has(name!) && !isText ? new Text(str(operand)) : operand;
-  return applyFilter.call(this, taken, filter, environment);
+
+interpreter.evaluateBinaryExpression = function (this: Internals, node, environment) {
+  const { value: operator } = node.operator;
+  if (operator === 'and' || operator === 'or') return evaluateBinaryExpression.call(this, node, environment);
+  const [left, right] = [node.left, node.right].map((side) => used.call(this, side, environment));
+  return operate(operator, left, right);
 };
 
-interpreter.evaluateTestExpression = function (this: Internals, node, environment) {
-  if (node.test.value !== 'iterable') return evaluateTestExpression.call(this, node, environment);
-  // In the library, an object is not iterable.
-  const { type, value } = this.evaluate(node.operand, environment);
-  const isIterable =
-    typeof value === 'string' || Array.isArray(value) || value instanceof Map || type === 'UndefinedValue';
-  return new Flag(isIterable !== node.negate);
+/** An expression whose value is used: one that is undefined says why. */
+function used(this: Internals, expression: Statement, environment: Environment): Value {
+  const value = this.evaluate(expression, environment);
+  if (!isUndefined(value) || value instanceof Missing || expression.type !== 'Identifier') return value;
+  return new Missing(`'${(expression as Named).value}' is undefined`);
+}
+
+interpreter.evaluateMemberExpression = function (this: Internals, { object, property, computed }, environment) {
+  const of = used.call(this, object, environment);
+  if (!computed) {
+    return property.type === 'Identifier'
+      ? attribute(of, property.value as string)
+      : item(of, whole(property.value as number));
+  }
+  if (property.type !== 'SliceExpression') return item(of, this.evaluate(property, environment));
+  const bounds = [property.start, property.stop, property.step];
+  return slice(
+    of,
+    bounds.map((bound) => bound && this.evaluate(bound, environment)),
+  );
+};
+
+/** The callee of a call. */
+interface Called extends Statement {
+  type: 'Called';
+  of: Statement;
+}
+interpreter.evaluateCallExpression = function (this: Internals, node, environment) {
+  const callee: Called = { type: 'Called', of: node.callee };
+  return evaluateCallExpression.call(this, { ...node, callee }, environment);
+};
+function called(this: Internals, callee: Statement, environment: Environment): Value {
+  const value = used.call(this, callee, environment);
+  if (isUndefined(value)) throw undefinedUsed(value);
+  return value;
+}
+
+interpreter.applyFilter = function (this: Internals, operand, filter, environment) {
+  if (!('callee' in filter)) return applyFilter(filter.value, operand, { positional: [], named: new Map() });
+  const [positional, named] = this.evaluateArguments(filter.args, environment);
+  const { value: name } = filter.callee;
+  const test = testOf(name);
+  if (test) return new Flag(passesTest(test.name, operand, { positional, named }) !== test.isNegated);
+  return applyFilter(name, operand, { positional, named });
+};
+
+interpreter.evaluateTestExpression = function (this: Internals, { operand, test, negate }, environment) {
+  const value = this.evaluate(operand, environment);
+  return new Flag(passesTest(test.value, value, { positional: [], named: new Map() }) !== negate);
 };
 
 /** Statements that write nothing: the library evaluates them to its null. */
 const SILENT = new Set(['Set', 'Macro', 'Comment', 'Break', 'Continue']);
 interpreter.evaluateBlock = function (this: Internals, statements, environment) {
   step();
-  const loop = loops.get(statements);
-  if (loop?.broken) throw loop.broken;
   let text = '';
   for (const statement of statements) {
-    let value: Value;
     try {
-      value = this.evaluate(statement, environment);
+      const value = this.evaluate(statement, environment);
+      if (!SILENT.has(statement.type)) text += str(value);
     } catch (error) {
-      if (!isLoopControl(error)) throw error;
-      error.written = text + (error.written ?? '');
-      if (!loop) throw error;
-      loop.isCutShort = true;
-      if (error.constructor.name === 'BreakControl') loop.broken = error;
-      return new Text(error.written);
+      if (isLoopControl(error)) error.written = text + (error.written ?? '');
+      throw error;
     }
-    // The library writes nothing for none; Python writes None.
-    if (!SILENT.has(statement.type)) text += value.type === 'NullValue' ? 'None' : str(value);
   }
-  if (loop) loop.isComplete = true;
   return new Text(text);
 };
 
-/** Thrown by `break` and `continue`. The library loses what the iteration wrote before. */
+/** Thrown by `break` and `continue`, with what the iteration wrote before. */
 type LoopControl = Error & { written?: string };
 const isLoopControl = (error: unknown): error is LoopControl =>
   error instanceof Error && ['BreakControl', 'ContinueControl'].includes(error.constructor.name);
 
-interface Loop {
-  /** Set by an iteration that breaks: its text is kept, and the next iteration ends the loop. */
-  broken?: LoopControl;
-  /** Whether some iteration ended early, and whether some iteration did not. */
-  isCutShort?: boolean;
-  isComplete?: boolean;
+/** The variable `loop`: an object with attributes, but no dictionary. */
+class Loop extends Mapping {
+  override type = 'LoopValue';
 }
 
-/** The loops being rendered, by their bodies. */
-const loops = new Map<object, Loop>();
-interpreter.evaluateFor = function (this: Internals, node, environment) {
-  const outer = loops.get(node.body);
-  const loop: Loop = {};
-  loops.set(node.body, loop);
-  try {
-    const { iterable } = node;
-    const wrapped =
-      iterable.type === 'SelectExpression' ? { ...iterable, lhs: itemsOf(iterable.lhs!) } : itemsOf(iterable);
-    const text = evaluateFor.call(this, { ...node, iterable: wrapped }, environment);
-    // Jinja renders the else of a loop if every iteration ended early.
-    if (!loop.isCutShort || loop.isComplete) return text;
-    return new Text(str(text) + str(this.evaluateBlock(node.defaultBlock, environment)));
-  } finally {
-    if (outer) loops.set(node.body, outer);
-    else loops.delete(node.body);
+function loopOf(items: Value[], index: number, changed: { last?: Value[] }): Value {
+  const attributes: [string, Value][] = [
+    ['index', whole(index + 1)],
+    ['index0', whole(index)],
+    ['revindex', whole(items.length - index)],
+    ['revindex0', whole(items.length - index - 1)],
+    ['first', new Flag(index === 0)],
+    ['last', new Flag(index === items.length - 1)],
+    ['length', whole(items.length)],
+    ['depth', whole(1)],
+    ['depth0', whole(0)],
+    ['previtem', items[index - 1] ?? new Missing('there is no previous item')],
+    ['nextitem', items[index + 1] ?? new Missing('there is no next item')],
+    [
+      'cycle',
+      functionOf(({ positional }) => {
+        if (positional.length === 0) throw new Error('no items for cycling given');
+        return positional[index % positional.length];
+      }),
+    ],
+    [
+      'changed',
+      functionOf(({ positional }) => {
+        const { last } = changed;
+        changed.last = positional;
+        return new Flag(last?.length !== positional.length || !positional.every((each, i) => equal(each, last[i])));
+      }),
+    ],
+  ];
+  return new Loop(new Map(attributes));
+}
+
+/** Assigns a value to the name or the names of a target. */
+function assign(target: Target, value: Value, environment: Environment): void {
+  if (target.type === 'Identifier') {
+    environment.setVariable(target.value as string, value as never);
+    return;
   }
+  if (target.type !== 'TupleLiteral') throw new Error(`cannot assign to ${target.type}`);
+  const [targets, items] = [target.value as Target[], iterate(value)];
+  if (targets.length !== items.length) {
+    throw new Error(`expected ${targets.length} values to unpack, but there are ${items.length}`);
+  }
+  for (const [i, each] of targets.entries()) assign(each, items[i], environment);
+}
+
+interpreter.evaluateSet = function (this: Internals, node, environment) {
+  if (node.assignee.type !== 'TupleLiteral' || !node.value) return evaluateSet.call(this, node, environment);
+  assign(node.assignee, this.evaluate(node.value, environment), environment);
+  return new Nothing(null);
+};
+
+interpreter.evaluateFor = function (this: Internals, { loopvar, iterable, body, defaultBlock }, environment) {
+  const { lhs, test } = iterable.type === 'SelectExpression' ? iterable : { lhs: iterable };
+  // In Jinja, every iteration has variables of its own.
+  const scopeOf = (value: Value) => {
+    const scope = new Environment(environment);
+    assign(loopvar, value, scope);
+    return scope;
+  };
+  const all = iterate(used.call(this, lhs!, environment));
+  const items = test ? all.filter((value) => truth(this.evaluate(test, scopeOf(value)))) : all;
+  const changed = {};
+  let text = '';
+  // Jinja renders the else of a loop if every iteration ended early, too.
+  let isComplete = false;
+  for (const [index, value] of items.entries()) {
+    const scope = scopeOf(value);
+    scope.setVariable('loop', loopOf(items, index, changed) as never);
+    try {
+      text += str(this.evaluateBlock(body, scope));
+      isComplete = true;
+    } catch (error) {
+      if (!isLoopControl(error)) throw error;
+      text += error.written ?? '';
+      if (error.constructor.name === 'BreakControl') break;
+    }
+    willMake(text.length);
+  }
+  return isComplete ? new Text(text) : new Text(text + str(this.evaluateBlock(defaultBlock, environment)));
+};
+
+/** In the library, a macro sees the variables of its caller. In Jinja, it sees those where it is defined, and `caller`. */
+interpreter.evaluateMacro = function (this: Internals, node, environment) {
+  const nothing = evaluateMacro.call(this, node, environment);
+  const macro = environment.lookupVariable(node.name.value) as unknown as Value;
+  const call = macro.value as (args: Value[], scope: Environment) => Value;
+  const own = new Function((args, scope) => {
+    const inner = new Environment(environment);
+    const caller = (scope as Environment).variables.get('caller');
+    if (caller) inner.setVariable('caller', caller);
+    return call(args, inner);
+  });
+  environment.setVariable(node.name.value, own as never);
+  return nothing;
 };
 
 /** Unicode noncharacters: no text contains them. */
@@ -187,15 +306,13 @@ export class JinjaTemplate {
     this.source = source;
     this.marksTurns = source.search(GENERATION) >= 0;
     // Jinja reads every line ending as one newline.
-    const tags = source
-      .replaceAll(/\r\n?/g, '\n')
-      .replaceAll(
-        GENERATION,
-        (_, before: string, end: string | undefined, after: string) =>
-          `{%${before} if true %}{{ '${end ? CLOSE : OPEN}' }}{% endif ${after}%}`,
-      );
+    const tags = withoutRaw(source.replaceAll(/\r\n?/g, '\n')).replaceAll(
+      GENERATION,
+      (_, before: string, end: string | undefined, after: string) =>
+        `{%${before} if true %}{{ '${end ? CLOSE : OPEN}' }}{% endif ${after}%}`,
+    );
     const own = Object.keys(OWN).filter((name) => source.includes(name));
-    this.template = new Template(own.map((name) => `{%- set ${name} = ${OWN[name]} -%}`).join('') + tags);
+    this.template = parseTemplate(own.map((name) => `{%- set ${name} = ${OWN[name]} -%}`).join('') + tags);
   }
 
   /** Whether the source has a name, such as that of a variable. */

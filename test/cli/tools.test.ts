@@ -69,7 +69,7 @@ test('tool calls, reasoning and variables that the template ignores are said; an
   expect(ended.code, ended.stderr).toBe(0);
   for (const warning of [
     '1 rows have tool calls that the chat template does not write: the policy does not see them.',
-    '1 rows have reasoning (reasoning_content, reasoning or thinking) that the chat template does not write: the policy does not see it.',
+    '1 rows have reasoning (reasoning_content, reasoning, thinking or reasoning_details) that the chat template does not write: the policy does not see it.',
     '1 rows have a variable in "chat_template_kwargs" that the chat template does not read.',
   ]) {
     expect(ended.stderr.split(`selm: warning: ${warning}\n`)).toHaveLength(2);
@@ -80,4 +80,37 @@ test('tool calls, reasoning and variables that the template ignores are said; an
   );
   expect(refused.code).toBe(2);
   expect(refused.stderr).toMatch(/selm: Row 2: the chat template of \S+ writes nothing of assistant message 2: /);
+});
+
+test('thoughts and messages that the template leaves out are said', async () => {
+  const template = path('thoughtless.jinja');
+  writeFileSync(
+    template,
+    "{% for m in messages %}{% if m.role in ['user', 'assistant'] %}<{{ m.role }}>{{ m.content.split('</think>')[-1] }}<end>{% endif %}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}",
+  );
+  const [user, answer] = [
+    { role: 'user', content: 'Hi' },
+    { role: 'assistant', content: '<think>Hm.</think>Yes' },
+  ];
+  const rows = write('thoughts.jsonl', [
+    { messages: [user, answer] },
+    { prompt: 'Hi', completion: answer.content },
+    { messages: [{ role: 'developer', content: 'Be brief.' }, user, { role: 'assistant', content: 'Yes' }] },
+    {
+      conversations: [
+        { from: 'human', value: 'Hi' },
+        { from: 'critic', value: 'Go on' },
+        { from: 'bing', value: 'Yes' },
+      ],
+    },
+  ]);
+  const flags = ['--model', model, '--chat-template', template, '--demonstrations', rows, ...training];
+  const ended = await selm(['sft', ...flags, '--out', path('thoughtless-out')], {});
+  expect(ended.code, ended.stderr).toBe(0);
+  for (const warning of [
+    '2 rows have a text of which the chat template leaves out a part, such as <think>…</think>: the policy does not see it.',
+    '2 rows have messages that the chat template does not write, such as those of roles that it does not know: the policy does not see them.',
+  ]) {
+    expect(ended.stderr.split(`selm: warning: ${warning}\n`)).toHaveLength(2);
+  }
 });

@@ -31,6 +31,47 @@ test.each(cases.filter(isPreference))('$name', async ({ row, converted }) => {
   );
 });
 
+const messagesOf = async (...conversations: object[]) => {
+  const [row] = await readDemonstrations(fileOf('roles.jsonl', { conversations }));
+  return (row as { messages: object[] }).messages;
+};
+const call = (name: string, given: unknown) => ({ type: 'function', function: { name, arguments: given } });
+
+describe('roles of LLaMA-Factory and of other data sets', () => {
+  const asked = { from: 'human', value: 'Weather?' };
+
+  test('calls, their results and answers', async () => {
+    const messages = await messagesOf(
+      asked,
+      { from: 'function_call', value: '{"name": "weather", "arguments": {"city": "Rome", "t": 1.0}}', weight: 0 },
+      { from: 'observation', value: '20' },
+      { from: 'chatgpt', value: 'Sunny.' },
+    );
+    expect(messages).toEqual([
+      { role: 'user', content: 'Weather?' },
+      // 1.0 is a float in Python.
+      { role: 'assistant', content: '', tool_calls: [call('weather', { city: 'Rome', t: '\ufdd21.0' })], weight: 0 },
+      { role: 'tool', content: '20' },
+      { role: 'assistant', content: 'Sunny.' },
+    ]);
+  });
+
+  test('several calls, and a function_call that is none', async () => {
+    const calls = '[{"name": "a", "arguments": "{}"}, {"name": "b", "arguments": {}}]';
+    const others = ['weather(Rome)', '[]', '{"name": "a"}', '{"name": "a", "name": "b", "arguments": {}}'];
+    const messages = await messagesOf(
+      asked,
+      { from: 'function_call', value: calls },
+      ...others.map((value) => ({ from: 'function_call', value })),
+      { from: 'bard', value: 'Sunny.' },
+    );
+    expect(messages.slice(1, -1)).toEqual([
+      { role: 'assistant', content: '', tool_calls: [call('a', '{}'), call('b', {})] },
+      ...others.map((content) => ({ role: 'function_call', content })),
+    ]);
+  });
+});
+
 describe('refused', () => {
   const asked = { from: 'human', value: 'x' };
 

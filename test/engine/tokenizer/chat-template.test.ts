@@ -116,7 +116,7 @@ test.each(WITH_TOOLS)('whether tools are written is known as transformers has it
 });
 
 test.each([...new Set(expected.ignored.map(({ file }) => file))].filter((file) => !OF_IMAGES.test(file)))(
-  'what is not written of messages with tool calls or reasoning is known as transformers has it: %s',
+  'what is not written of messages is known as transformers has it: %s',
   (file) => {
     const chat = openTemplate(file);
     for (const { conversation, ignored } of expected.ignored.filter((row) => row.file === file)) {

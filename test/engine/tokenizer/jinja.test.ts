@@ -30,6 +30,14 @@ test.each(written)('values are written as in Python: %s', (template, text) => {
   else expect(render()).toBe(text);
 });
 
+const python = fixture<{ values: object; templates: [string, string | null][] }>('python.json');
+
+test.each(python.templates)('expressions and blocks are as in Python: %s', (template, text) => {
+  const render = () => new JinjaTemplate(template).render({ ...python.values }).text;
+  if (text === null) expect(render).toThrow();
+  else expect(render()).toBe(text);
+});
+
 test('strftime_now formats the fixed date as Python does', () => {
   const dates = fixture<Record<string, string>>('dates.json');
   const formats = Object.keys(dates);

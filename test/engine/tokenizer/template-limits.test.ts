@@ -41,6 +41,10 @@ test.each([
   ],
   ['a text that doubles', doubling('"x"'), 'makes a text of more than 16777216 characters: simplify its loops.'],
   ['a list that doubles', doubling('[1]'), 'takes too much memory: simplify its loops.'],
+  ['a wide text', '{{ "%999999999d" % 1 }}', 'makes a text of more than 16777216 characters: simplify its loops.'],
+  ['a text many times', '{{ "ab" * 999999999 }}', 'makes a text of more than 16777216 characters: simplify its loops.'],
+  ['a batch', '{{ [1]|batch(999999999, 0)|list }}', 'makes a list of more than 16777216 items: simplify its loops.'],
+  ['a large power', '{{ 9 ** 99999 }}', 'refuses the conversation: the result of ** is too large'],
   [
     'a macro that calls itself',
     '{% macro f(x) %}{{ f(x.strip("a")) }}{% endmacro %}{{ f("a") }}',

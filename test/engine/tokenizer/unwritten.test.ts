@@ -65,6 +65,41 @@ test('a message of the prompt that is not written is reported', () => {
   expect(plain.encodeExchange(prompt, ['Sunny.']).isPrefix).toBe(true);
 });
 
+test('a thought in the text of an answer that is not written is reported', () => {
+  const thoughts = ['<think>abc</think>Blue.', 'abc</think>Blue.', '<think>\n\n</think>Blue.', '<think>abc'];
+  const found = ['plain', 'r1', 'qwen3'].map((name) => {
+    const tokenizer = loadTokenizer(folder.replace('tools-column', `thought-dropped-${name}`));
+    return thoughts.map((thought) => tokenizer.ignored('A color', [thought], {}));
+  });
+  const r1 = [['ignoredThoughts'], ['ignoredThoughts'], [], []];
+  expect(found).toEqual([[[], [], [], []], r1, [[], [], [], []]]);
+});
+
+test('an answer of nothing but a thought that is not written is refused', () => {
+  const r1 = loadTokenizer(folder.replace('tools-column', 'thought-dropped-r1'));
+  const answer = { role: 'assistant', content: '<think>abc</think>\n' };
+  const refused = /thought-dropped-r1\S* writes nothing of assistant message 2: /;
+  expect(() => r1.encodeExchange('A color', [answer.content])).toThrow(refused);
+  expect(() => r1.encodeConversation([user, answer])).toThrow(refused);
+  expect(() => r1.ignored([user], [[answer]], {})).toThrow(refused);
+  expect(r1.ignored([user, answer, user], ['Blue.'], {})).toEqual(['ignoredThoughts']);
+});
+
+test('a message that is not written is reported, whatever its text is', () => {
+  const skips = loadTokenizer(folder, {
+    template: `${header}${footer}`.replace('messages %}', "messages if m.role != 'critic' %}"),
+  });
+  const answer = { role: 'assistant', content: 'Sunny.' };
+  const [critic, empty] = [
+    { role: 'critic', content: '<no>' },
+    { role: 'critic', content: ' ' },
+  ];
+  expect(skips.ignored([critic, user], ['Sunny.'], {})).toEqual(['ignoredMessages']);
+  expect(skips.ignored([user, answer, critic, answer], [], {})).toEqual(['ignoredMessages']);
+  expect(skips.ignored([user, empty], ['Sunny.'], {})).toEqual([]);
+  expect(plain.ignored([critic, user], ['Sunny.'], {})).toEqual([]);
+});
+
 test('arguments of a row that the template does not read are reported', () => {
   const reads = loadTokenizer(folder, { template: `{{ persona }}${header}${footer}` });
   const given = { arguments: { persona: 'A pirate.' } };
