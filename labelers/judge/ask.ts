@@ -21,7 +21,7 @@ export const isAnswer = (reply: Reply): reply is ChatAnswer => !(reply instanceo
 
 /**
  * Sends requests to the judge. @returns the replies in order
- * @throws InputError when the judge rejects all of them
+ * @throws InputError when the judge rejects all of them, and not only because they are too long
  */
 export type Ask = (requests: Message[][], options: CallOptions) => Promise<Reply[]>;
 
@@ -83,6 +83,7 @@ export function askEngine(engine: Engine, folder: () => Promise<string>, maxToke
     );
     checkAccepted(refusals);
     const taken = prompts.filter((_, i) => refusals[i] === undefined);
+    if (taken.length === 0) return refusals as RequestRefused[];
     const { responses } = await engine.run(
       'sample',
       {
@@ -120,15 +121,21 @@ function refusalOf(model: string, check: () => void): RequestRefused | undefined
   return undefined;
 }
 
-/** @throws InputError when the judge rejected all requests */
+/**
+ * Prompts that are too long are no reason: they may be the only ones of their shard.
+ * @throws InputError when the judge rejected all requests, and at least one for another reason
+ */
 function checkAccepted(replies: (Reply | undefined)[]): void {
-  const [first] = replies;
-  if (!(first instanceof RequestRefused) || replies.some((reply) => reply === undefined || isAnswer(reply))) return;
+  const refusals = replies.filter((reply) => reply instanceof RequestRefused);
+  const first = refusals.find(({ isTooLong }) => !isTooLong);
+  if (!first || refusals.length < replies.length) return;
   throw new InputError(`The judge rejected all of its prompts: ${first.message}; ${adviceOnRefusal(first)}.`);
 }
 
-function adviceOnRefusal({ isTooLong, said, parameter = '' }: RequestRefused): string {
-  if (isTooLong) return 'use a shorter template, a lower maxTokens, or a judge with a longer context';
+function adviceOnRefusal({
+  said,
+  parameter = /\b(max_(completion_)?tokens|temperature)\b/.exec(said)?.[0] ?? '',
+}: RequestRefused): string {
   // OpenAI's o1-mini and Gemma's chat templates reject system messages.
   if (/\bsystem\b/i.test(said)) return 'this model takes no system message: use a template without system_prompt';
   if (/^(max_|temperature)/.test(parameter))

@@ -14,14 +14,17 @@ export interface Price {
 export function countsOf(replies: Reply[], verdicts: unknown[], price?: Price): Record<string, number> {
   const answers = replies.filter(isAnswer);
   const undecided = replies.filter((_, i) => verdicts[i] === undefined).filter(isAnswer);
+  const filtered = undecided.filter(({ finishReason }) => finishReason === 'content_filter').length;
+  const emptyAnswers = undecided.filter(({ text, finishReason }) => text === '' && finishReason === 'stop').length;
   const truncatedJudgements = undecided.filter(({ finishReason }) => finishReason === 'length').length;
   const withoutTemperature = answers.filter((answer) => answer.withoutTemperature).length;
   const promptTokens = answers.reduce((total, { usage }) => total + usage.promptTokens, 0);
   const completionTokens = answers.reduce((total, { usage }) => total + usage.completionTokens, 0);
   return {
     judgements: replies.length,
-    refused: replies.length - answers.length,
-    unparsed: undecided.length,
+    refused: replies.length - answers.length + filtered,
+    unparsed: undecided.length - filtered,
+    ...(emptyAnswers > 0 && { emptyAnswers }),
     ...(truncatedJudgements > 0 && { truncatedJudgements }),
     ...(withoutTemperature > 0 && { withoutTemperature }),
     promptTokens,

@@ -15,7 +15,7 @@ export interface ChatAnswer {
    * Without the model's thought if the server returns it separately (`reasoning_content`, `reasoning`, content parts of another type).
    */
   text: string;
-  /** `stop`, `length`, … */
+  /** `stop`, `length` (also of servers that call it otherwise), `content_filter` (also of a refusal), … */
   finishReason: string;
   usage: TokenCounts;
   /** Set if the server rejects the requested temperature. The answer was sampled at the server's default temperature. */
@@ -28,10 +28,14 @@ const readableUsage = usageSchema
   .partial({ completion_tokens: true })
   .nullish()
   .catch(undefined);
-const readableChoice = z.object({
-  message: chatMessage.pick({ content: true }),
-  finish_reason: chatChoice.shape.finish_reason,
-});
+const readableChoice = z
+  .object({
+    message: chatMessage.pick({ content: true }).extend({ refusal: z.unknown() }),
+    finish_reason: chatChoice.shape.finish_reason,
+    error: z.unknown(),
+  })
+  // OpenRouter reports a provider's temporary failure in a choice, with status 200.
+  .refine(({ finish_reason, error }) => finish_reason !== 'error' && !error);
 /** A chat response; only the fields that the client reads are validated. */
 export const readableChat = z.object({ choices: z.array(readableChoice).min(1), usage: readableUsage });
 
@@ -41,10 +45,16 @@ const usageOf = (usage: z.output<typeof readableUsage>): TokenCounts => ({
   completionTokens: usage?.completion_tokens ?? 0,
 });
 
+/** Names of `length` at Mistral and Anthropic. */
+const LENGTH = ['model_length', 'max_tokens'];
+
 /** The answer in a chat response: its first choice. A missing `finish_reason` is read as `stop`. */
 export function chatAnswerOf({ choices, usage }: z.output<typeof readableChat>): ChatAnswer {
   const [{ message, finish_reason }] = choices;
-  return { text: textOf(message.content ?? ''), finishReason: finish_reason ?? 'stop', usage: usageOf(usage) };
+  const text = textOf(message.content ?? '');
+  const given = finish_reason ?? 'stop';
+  const finishReason = LENGTH.includes(given) ? 'length' : message.refusal && text === '' ? 'content_filter' : given;
+  return { text, finishReason, usage: usageOf(usage) };
 }
 
 const TEXT_PARTS = ['text', 'output_text'];

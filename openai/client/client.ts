@@ -11,7 +11,7 @@ import { UnreadableResponse } from '../errors.ts';
 import type { ChatBody } from '../schema/chat.ts';
 import { chatAnswerOf, readableChat, type ChatAnswer } from './chat-answer.ts';
 import { ChatForm } from './chat-form.ts';
-import { explain, isTemporary, retryAfter } from './explain.ts';
+import { explain, isTemporary, LONGEST_WAIT, retryAfter } from './explain.ts';
 import { fetchWhole } from './fetch.ts';
 import { readKey, type Key } from './key.ts';
 import { limiterOf, type RateLimiter } from './rate-limiter.ts';
@@ -142,7 +142,8 @@ export class OpenAiClient {
         ...BACKOFF,
         retries: this.retries,
         signal,
-        shouldRetry: ({ error, attemptNumber }) => attemptNumber <= this.retries && isTemporary(error),
+        shouldRetry: ({ error, attemptNumber }) =>
+          attemptNumber <= this.retries && isTemporary(error) && (retryAfter(error) ?? 0) <= LONGEST_WAIT,
         // After a Retry-After header no backoff is added: the limiter already delays all requests to the server.
         shouldConsumeRetry: ({ error }) => retryAfter(error) === undefined,
       });
@@ -158,7 +159,7 @@ export class OpenAiClient {
     const response = await request.catch((error: unknown) => {
       const pause = retryAfter(error);
       // Before this request leaves the queue, so that the next request waits as well.
-      if (pause !== undefined) this.limiter.delay(pause);
+      if (pause !== undefined && pause <= LONGEST_WAIT) this.limiter.delay(pause);
       throw error;
     });
     const text = await response.text();

@@ -3,7 +3,7 @@ import { APIConnectionError, APIError } from 'openai';
 import { InputError } from '../../data/errors.ts';
 import { NotOnServer, RequestRefused, ServerFailed, UnreadableResponse } from '../errors.ts';
 import type { Key } from './key.ts';
-import { isOutOfQuota, isTooLong, isUnknownModel, refusedParameter, wordsOf } from './refusals.ts';
+import { isInvalidKey, isOutOfQuota, isTooLong, isUnknownModel, refusedParameter, wordsOf } from './refusals.ts';
 
 const TOO_MANY = 429;
 const TEMPORARY = [408, 409, TOO_MANY];
@@ -30,6 +30,9 @@ export function retryAfter(error: unknown): number | undefined {
   return Number.isNaN(milliseconds) ? undefined : Math.max(milliseconds, 0);
 }
 
+/** A server that asks for more time than this gets no further attempt of this request: its quota of the day may be spent. */
+export const LONGEST_WAIT = 10 * 60_000;
+
 /** The request that failed. */
 interface FailedRequest {
   url: string;
@@ -48,8 +51,10 @@ export function explain(error: unknown, { url, path, model, key, attempts }: Fai
   const status = statusOf(error);
   const said = wordsOf(error);
   if (isTemporary(error)) {
+    const wait = retryAfter(error) ?? 0;
+    const asked = wait > LONGEST_WAIT ? `; it asks to wait ${(wait / 3600_000).toFixed(1)} hours` : '';
     const advice = status === TOO_MANY ? '; set requestsPerMinute, or a lower concurrency' : '';
-    return new ServerFailed(`${url} gave no answer (attempts: ${attempts}); last error: ${said}${advice}`);
+    return new ServerFailed(`${url} gave no answer (attempts: ${attempts}); last error: ${said}${asked}${advice}`);
   }
   // The error is not from the server: a bug.
   if (status === undefined) return error as Error;
@@ -59,7 +64,7 @@ export function explain(error: unknown, { url, path, model, key, attempts }: Fai
         `or set the environment variable ${key.variable} to another key.`,
     );
   }
-  if (status === 401) {
+  if (status === 401 || isInvalidKey(error)) {
     return new InputError(
       key.secret === undefined
         ? `${url} requires a key (${said}); set the environment variable ${key.variable}.`

@@ -14,8 +14,11 @@ const isRecord = (value: unknown): value is Record<string, unknown> => typeof va
  * @param text a body in any of these formats; other texts are returned unchanged
  */
 export function openAiErrorBody(text: string): string {
-  const body = jsonOf(text);
-  if (!isRecord(body) || isRecord(body['error'])) return text;
+  const parsed = jsonOf(text);
+  // Gemini sends a list with one object.
+  const body: unknown = Array.isArray(parsed) ? parsed[0] : parsed;
+  if (!isRecord(body)) return text;
+  if (isRecord(body['error'])) return body === parsed ? text : JSON.stringify(body);
   const { error, message, detail, param, code } = body;
   // Mistral puts FastAPI's list into `message`.
   const said = detail ?? (isRecord(message) ? message['detail'] : undefined) ?? error ?? message;
@@ -70,6 +73,9 @@ export function isOutOfQuota(error: unknown): boolean {
   return QUOTA_CODES.test(`${code} ${type}`) || QUOTA.test(wordsOf(error));
 }
 
+/** Whether the server does not accept the key. Gemini reports that with status 400. */
+export const isInvalidKey = (error: unknown): boolean => /api key not valid/i.test(wordsOf(error));
+
 // Messages of OpenAI, vLLM, llama.cpp, SGLang, Text Generation Inference, Anthropic, Gemini and `selm serve`.
 const TOO_LONG = new RegExp(
   [
@@ -110,6 +116,8 @@ const UNSUPPORTED = new RegExp(
     'extra_forbidden',
     'deprecated',
     'only the default',
+    'only [\\d.]+ is allowed',
+    'may only be set to',
   ].join('|'),
   'i',
 );

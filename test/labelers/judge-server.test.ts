@@ -7,7 +7,6 @@ import { label, readLabels } from '../../activities/label.ts';
 import { recompute } from '../../activities/recompute.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
-import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import type { LabelRecord } from '../../data/records.ts';
 import { onnxRuntime as backend, selmVersion } from '../../engine/version.ts';
@@ -144,16 +143,16 @@ test('faults of the network leave no trace in the labels, and a second time nobo
   process.env.OPENAI_API_KEY = KEY;
 });
 
-test('what the server does not take is not judged; where it takes nothing that is said', async () => {
+test('what is too long for the server is not judged, also if it is alone in its shard', async () => {
   const settings = settingsOf('single', { server: `http://127.0.0.1:${proxy.port}/v1` });
   inject({});
   const endless = { ...ROWS[0], id: 'long', prompt: 'word '.repeat(3000) };
   const { labels, summary } = await labeled('refusing', settings, [ROWS[0], endless]);
   expect(summary.counts).toMatchObject({ judgements: 6, refused: 3 });
   expect(scoresOf(labels)[1]).toEqual([undefined, undefined, undefined]);
-  const failure = labeled('refused', settings, [endless]);
-  await expect(failure).rejects.toThrow(InputError);
-  await expect(failure).rejects.toThrow(/^The judge rejected all of its prompts: .*400.*context/);
+  const alone = await labeled('refused', settings, [endless]);
+  expect(alone.summary.counts).toMatchObject({ judgements: 3, refused: 3 });
+  expect(scoresOf(alone.labels)).toEqual([[undefined, undefined, undefined]]);
 });
 
 test('selm label, with the key from the environment alone', async () => {

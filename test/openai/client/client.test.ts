@@ -142,6 +142,18 @@ describe('faults', () => {
     expect((await failureOf(nobody.chat(say('Hi'), greedily))).message).toContain('ECONNREFUSED');
   });
 
+  test('a server that asks for hours, as for the quota of a day, is not waited for', async () => {
+    inject({}, { kind: 'limited', retryAfter: 86_399 });
+    const failure = await failureOf(connect().chat(say('Hi'), greedily));
+    expect(failure).not.toBeInstanceOf(InputError);
+    expect(failure.message).toMatch(
+      /gave no answer \(attempts: 1\); .*; it asks to wait 24\.0 hours; set requestsPerMinute/,
+    );
+    inject({});
+    await connect().chat(say('Hi'), greedily);
+    expect(seen).toHaveLength(1);
+  });
+
   test('Retry-After holds back every request to that server', async () => {
     inject({ 0: { kind: 'limited', retryAfter: 1 } });
     const client = connect({ concurrency: 1 });

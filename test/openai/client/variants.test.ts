@@ -199,6 +199,44 @@ describe('parameters', () => {
       'max_tokens',
     ],
     [
+      "Moonshot's",
+      [
+        400,
+        { error: { message: 'invalid temperature: only 1 is allowed for this model', type: 'invalid_request_error' } },
+      ],
+      'temperature',
+    ],
+    [
+      "Anthropic's with thinking",
+      [
+        400,
+        {
+          type: 'error',
+          error: {
+            type: 'invalid_request_error',
+            message: '`temperature` may only be set to 1 when thinking is enabled.',
+          },
+        },
+      ],
+      'temperature',
+    ],
+    [
+      "Gemini's",
+      [
+        400,
+        [
+          {
+            error: {
+              code: 400,
+              message: 'Unsupported parameter: max_tokens. Use max_completion_tokens.',
+              status: 'INVALID_ARGUMENT',
+            },
+          },
+        ],
+      ],
+      'max_tokens',
+    ],
+    [
       "Text Generation Inference's",
       [422, { error: 'Input validation error: `temperature` must be strictly positive', error_type: 'validation' }],
       'temperature',
@@ -313,6 +351,34 @@ describe('answers', () => {
   });
 });
 
+describe('the end of an answer', () => {
+  test.each([
+    ['length', {}, 'length'],
+    ['model_length', {}, 'length'],
+    ['max_tokens', {}, 'length'],
+    ['content_filter', {}, 'content_filter'],
+    ['stop', { content: null, refusal: 'No.' }, 'content_filter'],
+    ['stop', { content: 'Yes.', refusal: null }, 'stop'],
+    [null, {}, 'stop'],
+  ])('%s with %j is read as %s', async (given, message, finishReason) => {
+    reply = () => answer({ role: 'assistant', content: 'Hello', ...message }, given);
+    expect(await chat(connect())).toMatchObject({ finishReason });
+  });
+
+  test("a provider's failure within an answer is temporary", async () => {
+    const failed = {
+      finish_reason: 'error',
+      error: { code: 502, message: 'Upstream error' },
+      message: { content: '' },
+    };
+    reply = () => (asked.length === 1 ? [200, { choices: [failed] }] : said);
+    expect(await chat(connect({ retries: 1 }))).toMatchObject({ text: 'Hello' });
+    reply = () => [200, { choices: [failed] }];
+    const failure = await failureOf(chat(connect()));
+    expect(failure.message).toMatch(/gave no answer \(attempts: 1\); last error: .*Upstream error/);
+  });
+});
+
 describe('advice fits the cause', () => {
   test.each<[string, Reply, RegExp]>([
     [
@@ -349,6 +415,11 @@ describe('advice fits the cause', () => {
       'a key',
       [401, { error: { message: 'Incorrect API key provided.' } }],
       /requires a key \(401 .*\); set the environment variable OPENAI_API_KEY\.$/,
+    ],
+    [
+      'a key of Gemini',
+      [400, [{ error: { code: 400, message: 'API key not valid. Please pass a valid API key.' } }]],
+      /requires a key \(400 API key not valid.*\); set the environment variable OPENAI_API_KEY\.$/,
     ],
     [
       'a right',
