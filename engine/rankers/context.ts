@@ -1,5 +1,5 @@
 /** Prompts with candidates that are longer than a reward model's context. */
-import { commonPrefixLength, commonSuffixLength } from '../tokenizer/chat-template.ts';
+import { commonPrefixLength, commonSuffixLength } from '../tokenizer/common-length.ts';
 import type { Exchange } from './exchange.ts';
 import type { Scores, TooLong } from '../protocol/jobs.ts';
 

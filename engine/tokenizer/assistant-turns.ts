@@ -1,7 +1,8 @@
 /** Finds the assistant's turns in a rendered conversation: what supervised fine-tuning trains on. */
 import { InputError } from '../../data/errors.ts';
 import type { Message, Tool } from '../../data/records.ts';
-import { commonPrefixLength, commonSuffixLength, PROBES, renderedOrNone, type ChatTemplate } from './chat-template.ts';
+import { PROBES, renderedOrNone, type ChatTemplate } from './chat-template.ts';
+import { commonPrefixLength, commonSuffixLength } from './common-length.ts';
 import type { Span } from './jinja.ts';
 import { callsOf, withArguments, withCalls, withText, type TemplateMessage } from './messages.ts';
 import { checkWritten, nothingWritten } from './unwritten.ts';

@@ -5,19 +5,12 @@ import { DATE } from './fixed-date.ts';
 import { JinjaTemplate, type Span } from './jinja.ts';
 import { TemplateLimit } from './jinja-limits.ts';
 import { reasonOf } from '../model-files/json-file.ts';
+import { commonPrefixLength, commonSuffixLength } from './common-length.ts';
 import { callsOf, normalizeMessages, textOf, type ContentFormat, type TemplateMessage } from './messages.ts';
+import { checkArguments } from './template-arguments.ts';
 import type { TemplateSource } from './template-files.ts';
+import { endingOf, firstOf, notBlank, trailingTokens, type Ending, type TokenNames } from './turn-ending.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
-
-/** Tokens of a tokenizer, by their texts: they tell how a turn ends. */
-export interface TokenNames {
-  /** Every added token's text. */
-  added: string[];
-  /** Tokens that end an answer: the tokenizer's EOS and those of the model's configuration. */
-  stops: string[];
-  /** `bos_token`, `eos_token` and so on: variables of every template. */
-  special: Record<string, string>;
-}
 
 /** Templates with other arguments that are kept: data sets have few different ones, unless every row has its own. */
 const KEPT = 64;
@@ -33,18 +26,6 @@ const PROBE_TOOL: Tool = {
   type: 'function',
   function: { name: 'probe', description: 'probe', parameters: { type: 'object', properties: {}, required: [] } },
 };
-
-/** How an answer's turn ends. */
-interface Ending {
-  /** What the template writes after the answer of the last turn. */
-  tail: string;
-  /** Length of the part of `tail` that belongs to the turn; the rest comes after its end. */
-  kept: number;
-  /** The token that ends the turn. */
-  token: string | undefined;
-  /** Whether the template does not write this token, so that it is appended. */
-  isAppended: boolean;
-}
 
 interface NamedTemplate {
   template: JinjaTemplate;
@@ -312,34 +293,6 @@ export function renderedOrNone(render: () => string): string | undefined {
   }
 }
 
-/** Parameters of transformers' `apply_chat_template` that are no variables of a template, and the variables that selm sets. */
-const RESERVED = [
-  'messages',
-  'conversation',
-  'tools',
-  'chat_template',
-  'add_generation_prompt',
-  'continue_final_message',
-  'tokenize',
-  'padding',
-  'truncation',
-  'max_length',
-  'tokenizer_kwargs',
-  'sanitize_control_tokens',
-  'return_tensors',
-  'return_dict',
-  'return_assistant_tokens_mask',
-];
-
-function checkArguments(given: Record<string, unknown>): void {
-  const name = RESERVED.find((reserved) => reserved in given);
-  if (name === undefined) return;
-  throw new InputError(
-    `the chat template's arguments (chatTemplate.arguments, chat_template_kwargs) include "${name}", ` +
-      'which is not a variable that they can set: remove it.',
-  );
-}
-
 const givenSources = (folder: string, template: string, toolTemplate?: string): Record<string, TemplateSource> => {
   const origin = `given for ${folder}`;
   return {
@@ -355,48 +308,6 @@ function parse({ source, origin }: TemplateSource): NamedTemplate {
   } catch (error) {
     throw new InputError(`${name} is no Jinja template that can be read: ${reasonOf(error)}`);
   }
-}
-
-function endingOf(tail: string, { added, stops, special }: TokenNames): Ending {
-  const found = firstOf(tail, stops) ?? firstOf(tail, notBlank(added));
-  if (found) return { tail, kept: found.end, token: found.token, isAppended: false };
-  // The template leaves the end to the caller: the tokenizer's EOS closes the turn, after the text that the template ends it with.
-  return { tail, kept: tail.trimEnd().length, token: special['eos_token'], isAppended: true };
-}
-
-/** Many templates have a token that consists of spaces as plain text. */
-const notBlank = (tokens: string[]): string[] => tokens.filter((token) => token.trim() !== '');
-
-/** Index at which the tokens and the white space at the end of a text begin; the length of the text if no token ends it. */
-function trailingTokens(text: string, tokens: string[]): number {
-  let start = text.length;
-  for (;;) {
-    const rest = text.slice(0, start).trimEnd();
-    const found = tokens.filter((token) => rest.endsWith(token)).sort((a, b) => b.length - a.length);
-    if (found.length === 0) return start;
-    start = rest.length - found[0].length;
-  }
-}
-
-/** The first of the tokens in a text; the longest if several begin at the same place. */
-function firstOf(text: string, tokens: string[]): { token: string; end: number } | undefined {
-  const found = tokens.filter((token) => token !== '' && text.includes(token));
-  const [token] = found.sort((a, b) => text.indexOf(a) - text.indexOf(b) || b.length - a.length);
-  return token === undefined ? undefined : { token, end: text.indexOf(token) + token.length };
-}
-
-/** Length of the common prefix of two texts or lists of tokens. */
-export function commonPrefixLength<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
-  let length = 0;
-  while (length < a.length && length < b.length && a[length] === b[length]) length++;
-  return length;
-}
-
-/** Length of the common suffix of two texts or lists of tokens. */
-export function commonSuffixLength<T>(a: ArrayLike<T>, b: ArrayLike<T>): number {
-  let length = 0;
-  while (length < a.length && length < b.length && a[a.length - 1 - length] === b[b.length - 1 - length]) length++;
-  return length;
 }
 
 /** Whether text can continue a message: one of the assistant that calls no tool. */
