@@ -1,8 +1,8 @@
 /** Ids of models and data sets on the Hugging Face hub. Their syntax distinguishes them from paths. */
 import type { RepoId } from '@huggingface/hub';
 
-// Names begin with a letter or digit, unlike paths such as `./model`.
-const MODEL_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:@([\w./-]+))?$/;
+// Names begin with a letter or digit, unlike paths such as `./model`. Git allows no revision with two dots.
+const MODEL_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:@((?:(?!\.\.)[\w./-])+))?$/;
 const DATASET_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:\/([\w.-]+))?(?::([\w.-]+))?$/;
 
 /** What a model's id names. */

@@ -6,7 +6,7 @@ import { ADDITIONAL_TEMPLATES } from '../../data/model-files.ts';
 /** A hub cache has links to its files. */
 const COPIED = { recursive: true, dereference: true };
 
-const WEIGHTS = /\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx)$|\.index\.json$/;
+const WEIGHTS = /\.(safetensors|bin|pt|pth|gguf|h5|msgpack|onnx([._]data)?)$|\.index\.json$/;
 
 /**
  * Copies everything of a model folder but its weights (configuration, tokenizer, templates). The copied config.json is that of float32

@@ -8,16 +8,24 @@ export interface Limits {
   requestsPerMinute?: number;
 }
 
+/** When a server takes requests again, in milliseconds of performance.now(). */
+interface Pause {
+  until: number;
+}
+
 /** A queue for requests to one server that enforces the limits. */
 export class RateLimiter {
   private readonly limit: LimitFunction;
   private readonly interval: number;
+  private readonly pause: Pause;
   /** When the next request may start, in milliseconds of performance.now(). */
   private next = 0;
 
-  constructor({ concurrency, requestsPerMinute = Infinity }: Limits) {
+  /** @param pause of the server, which queues with other limits share */
+  constructor({ concurrency, requestsPerMinute = Infinity }: Limits, pause: Pause = { until: 0 }) {
     this.limit = pLimit(concurrency);
     this.interval = 60_000 / requestsPerMinute;
+    this.pause = pause;
   }
 
   /** Runs `work` when the limits allow it, unless `signal` is aborted first. */
@@ -30,25 +38,33 @@ export class RateLimiter {
   }
 
   private async turn(signal: AbortSignal): Promise<void> {
-    for (let now = performance.now(); now < this.next; now = performance.now()) {
-      await sleep(this.next - now, undefined, { signal });
+    for (;;) {
+      const wait = Math.max(this.next, this.pause.until) - performance.now();
+      if (wait <= 0) break;
+      await sleep(wait, undefined, { signal });
     }
     // Requests start at even intervals instead of in bursts, so that no period of 60 s exceeds the limit.
     this.next = performance.now() + this.interval;
   }
 
-  /** Delays all new requests by this time. Requests in progress continue. */
+  /** Delays all new requests to the server by this time. Requests in progress continue. */
   delay(milliseconds: number): void {
-    this.next = Math.max(this.next, performance.now() + milliseconds);
+    this.pause.until = Math.max(this.pause.until, performance.now() + milliseconds);
   }
 }
 
 const limiters = new Map<string, RateLimiter>();
+const pauses = new Map<string, Pause>();
 
-/** The limiter of a server with these limits. The whole process shares it, because a worker may label several shards at once. */
+/**
+ * The limiter of a server with these limits. The whole process shares it, because a worker may label several shards at once. Limiters with
+ * other limits share the server's Retry-After.
+ */
 export function limiterOf(url: string, { concurrency, requestsPerMinute }: Limits): RateLimiter {
   const name = JSON.stringify([url, concurrency, requestsPerMinute]);
-  const limiter = limiters.get(name) ?? new RateLimiter({ concurrency, requestsPerMinute });
+  const pause = pauses.get(url) ?? { until: 0 };
+  pauses.set(url, pause);
+  const limiter = limiters.get(name) ?? new RateLimiter({ concurrency, requestsPerMinute }, pause);
   limiters.set(name, limiter);
   return limiter;
 }

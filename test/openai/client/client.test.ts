@@ -160,6 +160,10 @@ describe('faults', () => {
     await Promise.all([client.chat(say('Hi'), greedily), client.chat(say('Hello'), greedily)]);
     expect(seen).toHaveLength(3);
     expect(seen[1] - seen[0]).toBeGreaterThan(990);
+    inject({ 0: { kind: 'limited', retryAfter: 1 } });
+    await failureOf(connect({ retries: 0 }).chat(say('Hi'), greedily));
+    await connect({ concurrency: 2 }).chat(say('Hello'), greedily);
+    expect(seen[1] - seen[0]).toBeGreaterThan(990);
   });
 });
 
