@@ -2,10 +2,10 @@
 
 // A marker directly after a quotation mark or a backtick is a quotation.
 const UNQUOTED = '(?<![`\'"“‘])';
-const TAGS = '(?:seed:)?think|thinking|thought|reasoning';
+const TAGS = '(?:seed:)?think|thinking|thought|reasoning|scratchpad|analysis';
 
 /**
- * Markers of Qwen, DeepSeek (and others with the same tags), Kimi, Magistral, Command A, Sky-T1, and gpt-oss with and without its
+ * Markers of Qwen, DeepSeek (and others with the same tags), Kimi, Magistral, Command A, Sky-T1, Gemma 4, and gpt-oss with and without its
  * special tokens.
  */
 const OPENINGS = [
@@ -15,6 +15,7 @@ const OPENINGS = [
   '<\\|START_THINKING\\|>',
   '<\\|begin_of_thought\\|>',
   '<\\|channel\\|>(?!final)',
+  '<\\|channel>thought',
 ];
 const CLOSINGS = [
   `</(?:${TAGS})>`,
@@ -22,6 +23,7 @@ const CLOSINGS = [
   '\\[/THINK\\]',
   '<\\|END_THINKING\\|>',
   '<\\|end_of_thought\\|>',
+  '<channel\\|>',
   '<\\|channel\\|>final[^<]*(?:<\\|constrain\\|>[^<]*)?<\\|message\\|>',
   'assistantfinal',
 ];

@@ -16,9 +16,16 @@ export function conclusionOf({ text, finishReason }: Pick<ChatAnswer, 'text' | '
   return isConclusive ? said : '';
 }
 
+/** A bracket as Markdown escapes it. */
+const ESCAPED = /\\([[\]])/g;
+
 /** The verdict `[[A]]`, `[[B]]` or `[[C]]` in a text; undefined without a verdict or with contradictory verdicts. */
 export function preferredIn(text: string): Preferred | undefined {
-  return theOnly([...text.matchAll(/\[\[[\s*]*([ABC])[\s*]*\]\]/g)].map(([, verdict]) => verdict as Preferred));
+  return theOnly(
+    [...text.replaceAll(ESCAPED, '$1').matchAll(/\[\[[\s*]*([ABC])[\s*]*\]\]/g)].map(
+      ([, verdict]) => verdict as Preferred,
+    ),
+  );
 }
 
 const LOWEST = 1;
@@ -26,7 +33,7 @@ const HIGHEST = 10;
 
 /** The rating `[[N]]` or `[[N/10]]`, from 1 to 10, in a text; undefined without a rating or with contradictory ratings. */
 export function ratingIn(text: string): number | undefined {
-  const ratings = text.matchAll(/\[\[[\s*]*(\d+(?:\.\d+)?)(?:\s*\/\s*10)?[\s*]*\]\]/g);
+  const ratings = text.replaceAll(ESCAPED, '$1').matchAll(/\[\[[\s*]*(\d+(?:\.\d+)?)(?:\s*\/\s*10)?[\s*]*\]\]/g);
   const rating = theOnly([...ratings].map(([, number]) => Number(number)));
   return rating !== undefined && rating >= LOWEST && rating <= HIGHEST ? rating : undefined;
 }
