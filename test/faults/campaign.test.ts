@@ -37,7 +37,7 @@ it('no artifact that was reachable is gone, changed or made again, but those tha
   expect(report.runs.every(({ reachable }) => reachable > 10)).toBe(true);
 });
 
-it('no fault costs more than a checkpoint interval or a shard, damage no more than the step that was damaged', () => {
+it('no fault costs more than a checkpoint interval or a shard, damage no more than the step whose artifact or checkpoint was damaged', () => {
   for (const { extraSteps, allowedSteps, extraTokens, allowedTokens } of report.runs) {
     expect(extraSteps).toBeLessThanOrEqual(allowedSteps);
     expect(extraTokens).toBeLessThanOrEqual(allowedTokens);

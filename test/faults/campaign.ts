@@ -111,10 +111,11 @@ function drawStrikes(
 
 function judge(outcome: Outcome, undisturbed: Outcome, sameOutput: boolean): RunReport {
   const { work, struck, status } = outcome;
-  const damages = struck.filter(({ fault }) => DAMAGE.includes(fault)).length;
+  const damages = struck.filter(({ fault }) => [...DAMAGE, ...CHECKPOINT].includes(fault)).length;
   const { trainingSteps, sampledTokens, largestShard } = undisturbed.work;
   const rounds = status.results.length;
-  // A finished step that was damaged is done again as a whole: a training, or a shard.
+  // A finished step that was damaged is done again as a whole: a training, or a shard. So is a training whose checkpoint was damaged: a
+  // newer checkpoint replaces the older one.
   const allowedSteps =
     struck.length * Math.max(work.longestInterval, undisturbed.work.longestInterval) +
     damages * Math.ceil(trainingSteps / rounds);

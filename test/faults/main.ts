@@ -105,7 +105,7 @@ is started again with the same command. ${diskMegabytes === undefined ? 'Faults 
   reachable one.
 - **Repeated work**: a run without faults has ${trainingSteps} training steps and samples ${sampledTokens} tokens. All faults in all runs together cost ${total('extraSteps')} more steps
   and ${total('extraTokens')} more tokens. The limits are ${total('allowedSteps')} steps and ${total('allowedTokens')} tokens: one checkpoint interval and one shard for each fault, and a whole training
-  if the fault damages the artifact of a finished step.
+  if the fault damages the artifact of a finished step or the checkpoint, of which there is one.
 
 | Fault | Count |
 | --- | ---: |
