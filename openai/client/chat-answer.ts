@@ -30,9 +30,9 @@ const readableUsage = usageSchema
   .catch(undefined);
 const readableChoice = z
   .object({
-    message: chatMessage.pick({ content: true }).extend({ refusal: z.unknown() }),
+    message: chatMessage.pick({ content: true }).extend({ refusal: z.unknown().optional() }),
     finish_reason: chatChoice.shape.finish_reason,
-    error: z.unknown(),
+    error: z.unknown().optional(),
   })
   // OpenRouter reports a provider's temporary failure in a choice, with status 200.
   .refine(({ finish_reason, error }) => finish_reason !== 'error' && !error);
