@@ -16,6 +16,7 @@ import {
   writeDurably,
 } from './files.ts';
 import { folderTexts } from './folder-texts.ts';
+import { IndexedStore } from './indexed-store.ts';
 import {
   addressOf,
   isAddress,
@@ -26,10 +27,7 @@ import {
   type Recipe,
   type StepKey,
 } from './manifest.ts';
-import { listNames, publishName, resolveName } from './name-index.ts';
-import { addServer, listServers } from './servers.ts';
-import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
-import type { Texts } from './texts.ts';
+import type { ArtifactStore, StoredArtifact } from './store.ts';
 
 /**
  * Layout:
@@ -41,16 +39,15 @@ import type { Texts } from './texts.ts';
  * - `checkpoints/<key>/`: checkpoints of an unfinished step
  * - `parts/<address>/`: some of an artifact's files, in the cache of another store
  */
-export class LocalStore implements ArtifactStore {
+export class LocalStore extends IndexedStore implements ArtifactStore {
   readonly artifacts: ArtifactFolders;
   private readonly root: string;
-  private readonly texts: Texts;
   private readonly warn: (message: string) => void;
 
   constructor(root: string, warn: (message: string) => void = (message) => console.warn(message)) {
+    super(folderTexts(root));
     this.root = root;
     this.artifacts = new ArtifactFolders(root);
-    this.texts = folderTexts(root);
     this.warn = warn;
   }
 
@@ -156,26 +153,6 @@ export class LocalStore implements ArtifactStore {
 
   list(): Promise<StoredArtifact[]> {
     return this.artifacts.list();
-  }
-
-  publishName(name: string, address: Address): Promise<number> {
-    return publishName(this.texts, name, address);
-  }
-
-  resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
-    return resolveName(this.texts, name, version);
-  }
-
-  listNames(): Promise<NamedVersion[]> {
-    return listNames(this.texts);
-  }
-
-  addServer(server: StoreServer): Promise<void> {
-    return addServer(this.texts, server);
-  }
-
-  listServers(): Promise<StoreServer[]> {
-    return listServers(this.texts);
   }
 
   async remove(address: Address): Promise<void> {

@@ -2,18 +2,16 @@
 import { markUsed } from '../data/in-use.ts';
 import { ArtifactDamaged, unlessDamaged } from './errors.ts';
 import { evict } from './eviction.ts';
+import { IndexedStore } from './indexed-store.ts';
 import { LocalStore } from './local-store.ts';
 import { isAddress, stepKey, type Address, type Manifest, type Recipe, type StepKey } from './manifest.ts';
-import { listNames, publishName, resolveName } from './name-index.ts';
 import { S3Artifacts } from './s3-artifacts.ts';
 import type { Bucket } from './s3-bucket.ts';
 import { S3Checkpoints } from './s3-checkpoints.ts';
 import { indexOf, isManifest, manifestOf, objectOf } from './s3-keys.ts';
 import { S3Models } from './s3-models.ts';
 import { bucketTexts } from './s3-texts.ts';
-import { addServer, listServers } from './servers.ts';
-import type { ArtifactStore, NamedVersion, StoredArtifact, StoreServer } from './store.ts';
-import type { Texts } from './texts.ts';
+import type { ArtifactStore, StoredArtifact } from './store.ts';
 
 interface CacheOptions {
   folder: string;
@@ -26,10 +24,9 @@ interface CacheOptions {
  * not exist. `steps/<key>` and `names/<name>/<version>` are written once, with conditional writes. `checkpoints/<key>/latest`
  * names the newest complete checkpoint.
  */
-export class S3Store implements ArtifactStore {
+export class S3Store extends IndexedStore implements ArtifactStore {
   readonly models: S3Models;
   private readonly bucket: Bucket;
-  private readonly texts: Texts;
   private readonly cache: LocalStore;
   private readonly artifacts: S3Artifacts;
   private readonly checkpoints: S3Checkpoints;
@@ -41,8 +38,8 @@ export class S3Store implements ArtifactStore {
     cache: CacheOptions,
     warn: (message: string) => void = (message) => console.warn(message),
   ) {
+    super(bucketTexts(bucket));
     this.bucket = bucket;
-    this.texts = bucketTexts(bucket);
     this.cache = new LocalStore(cache.folder, warn);
     this.artifacts = new S3Artifacts(bucket, this.cache, (bytes) => this.evict(bytes));
     this.checkpoints = new S3Checkpoints(bucket, this.cache, warn);
@@ -130,26 +127,6 @@ export class S3Store implements ArtifactStore {
 
   saveCheckpoints(key: StepKey, done?: AbortSignal): Promise<void> {
     return this.checkpoints.save(key, done);
-  }
-
-  publishName(name: string, address: Address): Promise<number> {
-    return publishName(this.texts, name, address);
-  }
-
-  resolveName(name: string, version: number | 'latest'): Promise<Address | undefined> {
-    return resolveName(this.texts, name, version);
-  }
-
-  listNames(): Promise<NamedVersion[]> {
-    return listNames(this.texts);
-  }
-
-  addServer(server: StoreServer): Promise<void> {
-    return addServer(this.texts, server);
-  }
-
-  listServers(): Promise<StoreServer[]> {
-    return listServers(this.texts);
   }
 
   async remove(address: Address): Promise<void> {

@@ -130,6 +130,8 @@ async function warnOfTrainedOn(flags: Flags, policy: Policy, prompts: PromptReco
   if (!(await isFromRun(flags))) return;
   const store = await openStore();
   const used = await usedPrompts(store, await releasesBehind(store, flags));
+  // Without such prompts, none is tokenized.
+  if (used.length === 0) return;
   const tokenizer = loadTokenizer(policy.model, policy.chatTemplate);
   const trainedOn = await countTrainedOn(tokenizer, { prompts, file: flags.prompts, used });
   if (trainedOn === 0) return;

@@ -22,7 +22,7 @@ export class RateLimiter {
   private next = 0;
 
   /** @param pause of the server, which queues with other limits share */
-  constructor({ concurrency, requestsPerMinute = Infinity }: Limits, pause: Pause = { until: 0 }) {
+  constructor({ concurrency, requestsPerMinute = Infinity }: Limits, pause: Pause) {
     this.limit = pLimit(concurrency);
     this.interval = 60_000 / requestsPerMinute;
     this.pause = pause;
