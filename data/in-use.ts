@@ -5,7 +5,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { utimes } from 'node:fs/promises';
 
-/** How often what is used is marked again: well below the times in artifacts/s3-store.ts and hub/cache.ts. */
+/** How often what is used is marked again: well below the times in artifacts/eviction.ts and data/hub/cache.ts. */
 const EVERY_MILLISECONDS = 60_000;
 
 const scope = new AsyncLocalStorage<Set<string>>();
@@ -24,11 +24,15 @@ export async function markUsed(path: string): Promise<void> {
 /** Runs a step. What it marks as used stays marked until it has ended, which may take days. */
 export async function whileUsed<T>(work: () => Promise<T>, everyMilliseconds = EVERY_MILLISECONDS): Promise<T> {
   const paths = new Set<string>();
+  let marking: Promise<unknown> = Promise.resolve();
   // The step itself reports a path that has vanished.
-  const timer = setInterval(() => paths.forEach((path) => void touch(path).catch(() => {})), everyMilliseconds);
+  const markAll = () => Promise.all([...paths].map((path) => touch(path).catch(() => {})));
+  const timer = setInterval(() => void (marking = marking.then(markAll)), everyMilliseconds);
   try {
     return await scope.run(paths, work);
   } finally {
     clearInterval(timer);
+    // A marking under way would otherwise mark after the end.
+    await marking;
   }
 }
