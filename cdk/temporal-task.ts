@@ -4,7 +4,7 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { ISecret } from 'aws-cdk-lib/aws-secretsmanager';
 import type { Construct } from 'constructs';
 import type { SelfHostedConfig } from '../config/deployment/temporal.ts';
-import { registrationCommand } from '../workers/search-attributes.ts';
+import { registrationCommand } from '../workers/temporal/search-attributes.ts';
 import { SERVER } from './fargate-sizes.ts';
 
 /** Port of the server's frontend, to which clients connect. */

@@ -2,9 +2,9 @@
 import type { Client } from '@temporalio/client';
 import { InputError } from '../data/errors.ts';
 import { onStopSignal } from '../data/stop-signals.ts';
-import { connectClient, connectEmbedded, connectLocal, hasServer, useServer } from '../workers/connection.ts';
-import { hasDatabase, joinDevServer, leaveDevServer } from '../workers/dev-server.ts';
-import { hasWorkers } from '../workers/keep-server.ts';
+import { connectClient, connectEmbedded, connectLocal, hasServer, useServer } from '../workers/temporal/connection.ts';
+import { hasDatabase, joinDevServer, leaveDevServer } from '../workers/dev-server/dev-server.ts';
+import { hasWorkers } from '../workers/dev-server/keep.ts';
 import { INTERRUPTED } from './errors.ts';
 
 /** Calls `ask` with a client. If this folder's dev server is needed and not running, it is started for the duration of the call. */

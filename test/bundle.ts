@@ -14,7 +14,7 @@ import { build, type Plugin } from 'esbuild';
 const ENTRIES = [
   'cli/main.js',
   'workers/main.js',
-  'workers/dev-server-watcher.js',
+  'workers/dev-server/watcher.js',
   'engine/onnx/main.js',
   'engine/torch/main.js',
   'engine/process/watcher.js',

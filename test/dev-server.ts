@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { Connection } from '@temporalio/client';
 import { namespaceId } from '../workers/store-servers.ts';
-import { findTemporal } from '../workers/temporal-binary.ts';
+import { findTemporal } from '../workers/dev-server/temporal-binary.ts';
 import { freePort } from './free-port.ts';
 import { until } from './until.ts';
 

@@ -138,14 +138,16 @@ function loadedWith(...files: string[]): Set<string> {
 }
 
 it('commands load neither the worker nor the library for Parquet files, unless they need them', () => {
-  const loaded = loadedWith(...sourcesIn('cli').filter((file) => !['cli/worker.ts', 'cli/commands.ts'].includes(file)));
+  const loaded = loadedWith(
+    ...sourcesIn('cli').filter((file) => !['cli/commands/worker.ts', 'cli/commands.ts'].includes(file)),
+  );
   expect(loaded).toContain('workers/local.ts');
   expect(loaded).toContain('@temporalio/client');
   for (const later of ['@temporalio/worker', 'hyparquet']) expect(loaded).not.toContain(later);
 });
 
 it('selm label does not load the charts of the web pages', () => {
-  const loaded = loadedWith('cli/label.ts');
-  expect(loaded).toContain('cli/label-by-people.ts');
+  const loaded = loadedWith('cli/commands/label/label.ts');
+  expect(loaded).toContain('cli/commands/label/by-people.ts');
   expect(loaded).not.toContain('web/app.ts');
 });

@@ -2,7 +2,7 @@
 import type { Client } from '@temporalio/client';
 import { hashValue } from '../artifacts/hash.ts';
 import type { Question } from '../labelers/people/protocol.ts';
-import type { Voting } from '../workers/voting.ts';
+import type { Voting } from '../workers/voting/voting.ts';
 import { blockWorkflowId, runWorkflowId } from '../workflows/ids.ts';
 import type { voteBlock } from '../workflows/people/block.ts';
 import type { BlockInput } from '../workflows/people/protocol.ts';

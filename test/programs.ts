@@ -2,7 +2,7 @@
  * Makes what tests start and what takes long to build or to fetch, before they run: a test does not wait for it, and a machine that
  * misses a compiler or a registry is told so at once. `npm test` runs it; a test file that runs alone makes what it needs itself.
  */
-import { findTemporal } from '../workers/temporal-binary.ts';
+import { findTemporal } from '../workers/dev-server/temporal-binary.ts';
 import { findVersitygw } from './artifacts/versitygw.ts';
 import { findCfnLint } from './cdk/cfn-lint.ts';
 import { findChromium } from './chromium.ts';

@@ -1,7 +1,7 @@
 /** People who vote in a run, through the client that the pages use. */
 import type { Client } from '@temporalio/client';
 import type { Choice } from '../labelers/people/protocol.ts';
-import { claim, vote, votingOf, type Claim, type Voting } from '../workers/voting.ts';
+import { claim, vote, votingOf, type Claim, type Voting } from '../workers/voting/voting.ts';
 import { until } from './until.ts';
 
 /** Waits until a run asks people. */

@@ -5,7 +5,7 @@ import { bodyLimit } from 'hono/body-limit';
 import { secureHeaders } from 'hono/secure-headers';
 import type { ReadableStore } from '../artifacts/store.ts';
 import { STYLE_HASH } from '../report/layout.ts';
-import { RunList } from '../workers/run-list.ts';
+import { RunList } from '../workers/runs/run-list.ts';
 import { EVERYBODY, type Access } from './access/access.ts';
 import { SIGN_OUT } from './access/path.ts';
 import { assetFiles } from './assets.ts';

@@ -3,8 +3,8 @@ import { isGrpcServiceError, ServiceError } from '@temporalio/client';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { ArtifactDamaged, StoreFailed } from '../artifacts/errors.ts';
 import { InputError, oneLine } from '../data/errors.ts';
-import { Undecodable } from '../workers/data-converter.ts';
-import { RunUnanswered, TemporalFailed } from '../workers/errors.ts';
+import { Undecodable } from '../workers/temporal/data-converter.ts';
+import { RunUnanswered, TemporalFailed } from '../workers/temporal/errors.ts';
 
 /**
  * The HTTP status and the sentence of an error. The message of an unknown error may contain internals: it is only logged.

@@ -3,7 +3,7 @@ import { lineChart } from '../report/charts.ts';
 import { html, type Html } from '../report/html.ts';
 import { table } from '../report/layout.ts';
 import { votingLines, type VotingView } from '../report/voting.ts';
-import type { PendingActivity, RunProgress } from '../workers/progress.ts';
+import type { PendingActivity, RunProgress } from '../workers/runs/progress.ts';
 import { STEPS, type StepStatus } from '../workflows/status.ts';
 import type { Section } from './live/sections.ts';
 

@@ -2,7 +2,7 @@
 import { describeFailure } from '../report/failure.ts';
 import { html, type Html } from '../report/html.ts';
 import { table } from '../report/layout.ts';
-import type { ListedRun } from '../workers/run-list.ts';
+import type { ListedRun } from '../workers/runs/run-list.ts';
 import { liveArea, type Section, type Snapshot } from './live/sections.ts';
 import type { Page } from './page.ts';
 

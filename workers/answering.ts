@@ -2,8 +2,8 @@
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
 import { STOP_SIGNALS } from '../data/stop-signals.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
-import { connectionSettings } from './connection.ts';
-import { dataConverter } from './data-converter.ts';
+import { connectionSettings } from './temporal/connection.ts';
+import { dataConverter } from './temporal/data-converter.ts';
 import { createLogger } from './telemetry/log.ts';
 import { workflowCode } from './workflow-code.ts';
 

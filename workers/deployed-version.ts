@@ -8,7 +8,7 @@ import type { WorkerDeploymentVersion } from '@temporalio/common';
 import { VERSION_TAG } from '../config/deployment/version-tag.ts';
 import { InputError } from '../data/errors.ts';
 import { makeCurrent } from './current-version.ts';
-import { declareSchedules, type Declared } from './declared-schedules.ts';
+import { declareSchedules, type Declared } from './runs/declared-schedules.ts';
 
 const EVERY_SECONDS = 30;
 

@@ -9,9 +9,9 @@ import { ArtifactDamaged, StoreFailed } from '../artifacts/errors.ts';
 import type { ArtifactStore, StoredArtifact } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
-import { Undecodable } from './data-converter.ts';
-import { TemporalFailed } from './errors.ts';
-import { decodePayload } from './payloads.ts';
+import { Undecodable } from './temporal/data-converter.ts';
+import { TemporalFailed } from './temporal/errors.ts';
+import { decodePayload } from './temporal/payloads.ts';
 
 /** The result of reading runs: the artifacts that they need. */
 export interface Reached {

@@ -3,10 +3,10 @@ import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { forkModule } from '../engine/process/fork.ts';
-import { hasServer } from './connection.ts';
-import { sharedUse } from './dev-server.ts';
+import { hasServer } from './temporal/connection.ts';
+import { sharedUse } from './dev-server/dev-server.ts';
 import { graceSeconds, STOP_SECONDS } from './grace.ts';
-import { keepServer } from './keep-server.ts';
+import { keepServer } from './dev-server/keep.ts';
 import type { Role } from './roles.ts';
 
 export interface Local {

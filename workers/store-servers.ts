@@ -4,7 +4,7 @@ import { hostname } from 'node:os';
 import { isDeepStrictEqual } from 'node:util';
 import type { WorkflowService } from '@temporalio/client';
 import type { ArtifactStore, StoreServer } from '../artifacts/store.ts';
-import { database, readRegistration } from './dev-server-registration.ts';
+import { database, readRegistration } from './dev-server/registration.ts';
 import { homeFolder } from './places.ts';
 
 interface Connected {

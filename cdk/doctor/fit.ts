@@ -9,8 +9,8 @@ import { gigabytes } from '../../engine/bytes.ts';
 import { optimizeMemory, sampleMemory } from '../../engine/estimate.ts';
 import { diskSpace, gpuTrainingMemory, hostMemory, totalOf } from '../../engine/gpu-estimate.ts';
 import type { ModelDimensions } from '../../engine/model-files/dimensions.ts';
-import { isOnGpus } from '../../workers/estimate.ts';
-import { unfitOn } from '../../workers/gpu-fit.ts';
+import { isOnGpus } from '../../workers/machine/estimate.ts';
+import { unfitOn } from '../../workers/machine/gpu-fit.ts';
 import { gpusOn, instanceTypesOf, smallestWith } from '../instances.ts';
 
 const MIB = 2 ** 20;

@@ -6,7 +6,7 @@ import { readConfig } from '../../config/load.ts';
 import { poolOf, type PoolName } from '../../config/pools.ts';
 import { INSTANCE_HOURS } from '../../config/prices.ts';
 import type { RunConfig } from '../../config/run.ts';
-import { estimateRun, isOnGpus, shapeOf, type Estimate } from '../../workers/estimate.ts';
+import { estimateRun, isOnGpus, shapeOf, type Estimate } from '../../workers/machine/estimate.ts';
 import { gpusOn, instanceTypesOf, workerHour } from '../instances.ts';
 import { needsOf, onlyOn, unfitIn, whatFits, type Needs } from './fit.ts';
 import type { Finding } from './findings.ts';

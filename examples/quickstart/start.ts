@@ -1,7 +1,7 @@
 /** `npm start [-- --seed N --json]`: creates a small model and its prompts, then aligns the model in three SELM rounds. */
 import { fileURLToPath } from 'node:url';
 import { exitCodeOf, report } from '../../cli/errors.ts';
-import { reportRun, runHere } from '../../cli/run.ts';
+import { reportRun, runHere } from '../../cli/commands/run.ts';
 import { scriptFlags } from '../../cli/script-flags.ts';
 import { InputError } from '../../data/errors.ts';
 import { loadConfig } from '../../config/load.ts';

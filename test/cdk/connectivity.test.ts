@@ -13,7 +13,7 @@ import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { loadDeployConfig } from '../../config/load-deployment.ts';
-import { proxyOf } from '../../workers/proxy.ts';
+import { proxyOf } from '../../workers/temporal/proxy.ts';
 import { runWorkflowId } from '../../workflows/ids.ts';
 import { startConnectProxy } from '../connect-proxy.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import type { RunProgress } from '../../workers/progress.ts';
+import type { RunProgress } from '../../workers/runs/progress.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, summaryOf } from '../command.ts';
 import { jsonl } from '../jsonl.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterEach, expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
-import { estimateRun, type Estimate } from '../../workers/estimate.ts';
+import { estimateRun, type Estimate } from '../../workers/machine/estimate.ts';
 import { loadConfig } from '../../config/load.ts';
 import { selm, summaryOf, type Ended } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';

@@ -4,7 +4,7 @@ import { existsSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import type { RunProgress } from '../../workers/progress.ts';
+import type { RunProgress } from '../../workers/runs/progress.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, summaryOf } from '../command.ts';
 import { jsonl } from '../jsonl.ts';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import type { RunStatus } from '../../workflows/status.ts';
-import type { ScheduleSummary } from '../../workers/schedules.ts';
+import type { ScheduleSummary } from '../../workers/runs/schedules.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 import { temporaryFolder } from '../temporary.ts';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
-import type { RunProgress } from '../../workers/progress.ts';
+import type { RunProgress } from '../../workers/runs/progress.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { selm, startSelm, summaryOf, type Running } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';

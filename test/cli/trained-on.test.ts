@@ -9,7 +9,7 @@ import { release } from '../../activities/release.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { loadConfig } from '../../config/load.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
-import { estimateRun } from '../../workers/estimate.ts';
+import { estimateRun } from '../../workers/machine/estimate.ts';
 import { testContext } from '../activities/context.ts';
 import { selm } from '../command.ts';
 import { tinyAdapter, tinyLimits, tinyModel, tinyPrompts } from '../tiny-model.ts';

@@ -2,7 +2,7 @@
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { cronProblem } from '../../config/cron.ts';
-import { createSchedule } from '../../workers/schedules.ts';
+import { createSchedule } from '../../workers/runs/schedules.ts';
 import { readConfig } from '../../config/load.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 

@@ -17,7 +17,7 @@ import { controlActivities, createActivities, modelActivities } from '../../acti
 import { scriptFlags } from '../../cli/script-flags.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import type { Engine, EngineMethods, OptimizeJob, SampleJob, DivergenceJob } from '../../engine/protocol/jobs.ts';
-import { startRun } from '../../workers/runs.ts';
+import { startRun } from '../../workers/runs/runs.ts';
 import { loadConfig } from '../../config/load.ts';
 import { CONTROL_QUEUE, MODEL_QUEUES } from '../../workflows/queues.ts';
 import { startDevServer } from '../dev-server.ts';

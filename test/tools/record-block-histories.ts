@@ -5,8 +5,8 @@
 import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { Worker } from '@temporalio/worker';
 import { hashValue } from '../../artifacts/hash.ts';
-import { findTemporal } from '../../workers/temporal-binary.ts';
-import { claim, closeVoting, skip, undo, vote } from '../../workers/voting.ts';
+import { findTemporal } from '../../workers/dev-server/temporal-binary.ts';
+import { claim, closeVoting, skip, undo, vote } from '../../workers/voting/voting.ts';
 import { attachSignal, resumeSignal, suspendSignal } from '../../workflows/people/protocol.ts';
 import { CONTROL_QUEUE } from '../../workflows/queues.ts';
 import { handleOf, questions, startVoting } from '../people.ts';

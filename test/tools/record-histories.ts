@@ -4,9 +4,9 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TestWorkflowEnvironment } from '@temporalio/testing';
-import { decide, retryRun } from '../../workers/decisions.ts';
-import { startRun } from '../../workers/runs.ts';
-import { findTemporal } from '../../workers/temporal-binary.ts';
+import { decide, retryRun } from '../../workers/runs/decisions.ts';
+import { startRun } from '../../workers/runs/runs.ts';
+import { findTemporal } from '../../workers/dev-server/temporal-binary.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import { pauseUpdate, resumeUpdate, skipUpdate } from '../../workflows/decisions.ts';
 import { SEARCH_ATTRIBUTES } from '../../workflows/search-attributes.ts';

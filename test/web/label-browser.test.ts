@@ -6,7 +6,7 @@ import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import { SKIP_REASONS } from '../../labelers/people/protocol.ts';
-import { RunUnanswered } from '../../workers/errors.ts';
+import { RunUnanswered } from '../../workers/temporal/errors.ts';
 import type { VoteRequest } from '../../workflows/people/protocol.ts';
 import { launchChromium } from '../chromium.ts';
 import { temporaryFolder } from '../temporary.ts';

@@ -17,7 +17,7 @@ import { contentOf } from '../../data/conversation.ts';
 import { parseJsonl } from '../../data/jsonl.ts';
 import { uniformStream } from '../../data/random.ts';
 import { preferenceSchema } from '../../data/records.ts';
-import { findTemporal } from '../../workers/temporal-binary.ts';
+import { findTemporal } from '../../workers/dev-server/temporal-binary.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { launchChromium } from '../chromium.ts';
 import { addressOf, selm, startSelm, summaryOf, type Running } from '../command.ts';

@@ -4,7 +4,7 @@ import { firstLine, votingLines, type VotingView } from '../../report/voting.ts'
 import { progressHtml } from '../../web/label/progress.ts';
 import { nothingLeft } from '../../web/label/states.ts';
 import { nowSection } from '../../web/run-now.ts';
-import type { RunProgress } from '../../workers/progress.ts';
+import type { RunProgress } from '../../workers/runs/progress.ts';
 
 test('votes are counted by person, at the rate and with the end that selm status says', () => {
   const voting: VotingView = {

@@ -8,7 +8,7 @@ import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
 import { roundRows } from '../../report/rounds.ts';
-import { findRun, startRun } from '../../workers/runs.ts';
+import { findRun, startRun } from '../../workers/runs/runs.ts';
 import { loadConfig } from '../../config/load.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { launchChromium } from '../chromium.ts';

@@ -6,7 +6,7 @@ import { byInvitation } from '../../web/access/by-invitation.ts';
 import { Invitations } from '../../web/access/invitations.ts';
 import { webApp } from '../../web/app.ts';
 import { temporalDesk } from '../../web/label/desk.ts';
-import { closeVoting, type Voting } from '../../workers/voting.ts';
+import { closeVoting, type Voting } from '../../workers/voting/voting.ts';
 import { blockWorkflowId, runWorkflowId } from '../../workflows/ids.ts';
 import type { BlockInput } from '../../workflows/people/protocol.ts';
 import { handleOf, questions, startBlock } from '../people.ts';

@@ -3,7 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, expect, test, vi } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { connectionSettings, hasServer } from '../../workers/connection.ts';
+import { connectionSettings, hasServer } from '../../workers/temporal/connection.ts';
 import { temporaryFolder } from '../temporary.ts';
 
 const file = join(temporaryFolder(), 'temporal.toml');

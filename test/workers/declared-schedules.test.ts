@@ -1,8 +1,8 @@
 /** Declared schedules, on a real server. */
 import { Connection, Client } from '@temporalio/client';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { declareSchedules, type Declared } from '../../workers/declared-schedules.ts';
-import { createSchedule, scheduleId } from '../../workers/schedules.ts';
+import { declareSchedules, type Declared } from '../../workers/runs/declared-schedules.ts';
+import { createSchedule, scheduleId } from '../../workers/runs/schedules.ts';
 import { readConfig } from '../../config/load.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';
 

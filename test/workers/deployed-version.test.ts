@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-ecs';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { scheduleId } from '../../workers/schedules.ts';
+import { scheduleId } from '../../workers/runs/schedules.ts';
 import { startMoto } from '../moto.ts';
 import { selm, startSelm, stopAll, type Running } from '../command.ts';
 import { startDevServer, type DevServer } from '../dev-server.ts';

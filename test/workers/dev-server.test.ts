@@ -10,10 +10,10 @@ import { msToTs, tsToMs } from '@temporalio/common/lib/time.js';
 import { NativeConnection, Worker } from '@temporalio/worker';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
-import { connectEmbedded } from '../../workers/connection.ts';
-import { devServerRuns, joinDevServer, leaveDevServer } from '../../workers/dev-server.ts';
-import { serverArguments } from '../../workers/dev-server-registration.ts';
-import { findTemporal } from '../../workers/temporal-binary.ts';
+import { connectEmbedded } from '../../workers/temporal/connection.ts';
+import { devServerRuns, joinDevServer, leaveDevServer } from '../../workers/dev-server/dev-server.ts';
+import { serverArguments } from '../../workers/dev-server/registration.ts';
+import { findTemporal } from '../../workers/dev-server/temporal-binary.ts';
 import { freePort } from '../free-port.ts';
 import { temporaryFolder } from '../temporary.ts';
 
@@ -99,7 +99,10 @@ describe('one server on a database', () => {
     const user = fork(new URL('./join-server.mjs', import.meta.url));
     users.push(user);
     const said: string[] = [];
-    const address = new Promise<string>((resolve) => {
+    const address = new Promise<string>((resolve, reject) => {
+      user.on('exit', (code) => {
+        if (code) reject(new Error(`A process ended with code ${code} before it had joined the server.`));
+      });
       user.on('message', (message: { said?: string; address?: string }) => {
         if (message.said !== undefined) said.push(message.said);
         if (message.address !== undefined) resolve(message.address);

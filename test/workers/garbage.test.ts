@@ -10,7 +10,7 @@ import type { Payload, PayloadCodec } from '@temporalio/common';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import { release } from '../../activities/release.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
-import { joinDevServer, leaveDevServer } from '../../workers/dev-server.ts';
+import { joinDevServer, leaveDevServer } from '../../workers/dev-server/dev-server.ts';
 import { findGarbage, reachedByRuns } from '../../workers/garbage.ts';
 import { whileAnswering } from '../../workers/answering.ts';
 import { namespaceId, registerServer } from '../../workers/store-servers.ts';

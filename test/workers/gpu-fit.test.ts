@@ -4,7 +4,7 @@ import { parameterCount } from '../../engine/estimate.ts';
 import { llamaDimensions } from '../../engine/model-files/dimensions.ts';
 import { knownModels } from '../../engine/model-files/known.ts';
 import { parallelismFor } from '../../engine/vllm/arguments.ts';
-import { unfitOn } from '../../workers/gpu-fit.ts';
+import { unfitOn } from '../../workers/machine/gpu-fit.ts';
 import { testConfig } from '../workflows/stand-ins.ts';
 
 const mistral = llamaDimensions(knownModels['mistralai/Mistral-7B-v0.1']);

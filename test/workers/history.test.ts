@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { defaultDataConverter } from '@temporalio/common';
 import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
 import { expect, test } from 'vitest';
-import { placeOf } from '../../workers/history.ts';
+import { placeOf } from '../../workers/runs/history.ts';
 
 const client = { options: { loadedDataConverter: defaultDataConverter } } as unknown as Parameters<typeof placeOf>[0];
 

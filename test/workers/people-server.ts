@@ -9,7 +9,7 @@ import { readVotes } from '../../activities/people/votes.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
 import type { SkipRecord, VoteRecord } from '../../labelers/people/protocol.ts';
 import { namespaceId } from '../../workers/store-servers.ts';
-import type { Voting } from '../../workers/voting.ts';
+import type { Voting } from '../../workers/voting/voting.ts';
 import { CONTROL_QUEUE } from '../../workflows/queues.ts';
 import { startDevServer } from '../dev-server.ts';
 import { handleOf } from '../people.ts';

@@ -2,9 +2,9 @@
 import { WorkflowUpdateFailedError } from '@temporalio/client';
 import { NativeConnection } from '@temporalio/worker';
 import { afterAll, expect, test, vi } from 'vitest';
-import { connectEmbedded } from '../../workers/connection.ts';
-import { joinDevServer, leaveDevServer } from '../../workers/dev-server.ts';
-import { startRun, type RunHandle } from '../../workers/runs.ts';
+import { connectEmbedded } from '../../workers/temporal/connection.ts';
+import { joinDevServer, leaveDevServer } from '../../workers/dev-server/dev-server.ts';
+import { startRun, type RunHandle } from '../../workers/runs/runs.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import { pauseUpdate, skipUpdate } from '../../workflows/decisions.ts';
 import { temporaryFolder } from '../temporary.ts';

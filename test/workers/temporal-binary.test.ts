@@ -6,7 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { downloadTemporal } from '../../workers/temporal-binary.ts';
+import { downloadTemporal } from '../../workers/dev-server/temporal-binary.ts';
 import { freePort } from '../free-port.ts';
 import { temporaryFolder } from '../temporary.ts';
 

@@ -1,6 +1,6 @@
 /** Many people at once: all of them are served in turn, and wait for a time that is told. */
 import { expect, it } from 'vitest';
-import { claim, vote } from '../../workers/voting.ts';
+import { claim, vote } from '../../workers/voting/voting.ts';
 import { questions, startVoting } from '../people.ts';
 import { peopleServer, storedBy } from './people-server.ts';
 

@@ -2,10 +2,10 @@
 import { describe, expect, it } from 'vitest';
 import { InputError } from '../../data/errors.ts';
 import type { VoteRecord } from '../../labelers/people/protocol.ts';
-import { VotingClosed } from '../../workers/block-updates.ts';
-import { decodePayload } from '../../workers/payloads.ts';
-import { claim, closeVoting, skip, undo, vote, type Voting } from '../../workers/voting.ts';
-import { progressOf } from '../../workers/voting-progress.ts';
+import { VotingClosed } from '../../workers/voting/block-updates.ts';
+import { decodePayload } from '../../workers/temporal/payloads.ts';
+import { claim, closeVoting, skip, undo, vote, type Voting } from '../../workers/voting/voting.ts';
+import { progressOf } from '../../workers/voting/voting-progress.ts';
 import { attachSignal, blockStatusQuery, resumeSignal, suspendSignal } from '../../workflows/people/protocol.ts';
 import { handleOf, questions, startBlock, startVoting } from '../people.ts';
 import { peopleServer, storedBy } from './people-server.ts';

@@ -2,9 +2,9 @@
 import { expect, test } from 'vitest';
 import { hashValue } from '../../artifacts/hash.ts';
 import { skipUpdate } from '../../workflows/decisions.ts';
-import { decide } from '../../workers/decisions.ts';
+import { decide } from '../../workers/runs/decisions.ts';
 import { describeFailure } from '../../report/failure.ts';
-import { startRun } from '../../workers/runs.ts';
+import { startRun } from '../../workers/runs/runs.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { timeSkippingServer } from './server.ts';

@@ -1,7 +1,7 @@
 /** A run's budget, counted from the time that activities report. Runs on Temporal's test server. */
 import { expect, test } from 'vitest';
-import { decide, retryRun } from '../../workers/decisions.ts';
-import { startRun, type RunHandle } from '../../workers/runs.ts';
+import { decide, retryRun } from '../../workers/runs/decisions.ts';
+import { startRun, type RunHandle } from '../../workers/runs/runs.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import { stopUpdate } from '../../workflows/decisions.ts';
 import type { RunStatus } from '../../workflows/status.ts';

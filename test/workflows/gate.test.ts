@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Comparison } from '../../evaluation/comparison.ts';
 import { roundNotes, roundRows, winRate } from '../../report/rounds.ts';
-import { startRun } from '../../workers/runs.ts';
+import { startRun } from '../../workers/runs/runs.ts';
 import { decideRound } from '../../workflows/gate.ts';
 import type { RunStatus } from '../../workflows/status.ts';
 import { checkTraining } from '../../workflows/training-verdict.ts';

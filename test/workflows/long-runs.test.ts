@@ -3,7 +3,7 @@ import type { Client } from '@temporalio/client';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { expect, test } from 'vitest';
 import { hashValue } from '../../artifacts/hash.ts';
-import { startRun } from '../../workers/runs.ts';
+import { startRun } from '../../workers/runs/runs.ts';
 import { timeSkippingServer } from './server.ts';
 import { StandIns, testConfig, withWorkers } from './stand-ins.ts';
 

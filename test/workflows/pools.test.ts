@@ -1,8 +1,8 @@
 /** Which task queue the activities of a run go to. The activities are stand-ins. */
 import type { Client } from '@temporalio/client';
 import { expect, test } from 'vitest';
-import { retryRun } from '../../workers/decisions.ts';
-import { startRun } from '../../workers/runs.ts';
+import { retryRun } from '../../workers/runs/decisions.ts';
+import { startRun } from '../../workers/runs/runs.ts';
 import { runStatusQuery } from '../../workflows/alignment.ts';
 import { CONTROL_QUEUE, MODEL_QUEUES } from '../../workflows/queues.ts';
 import { devServer } from './server.ts';

@@ -1,7 +1,7 @@
 /** The inputs of the steps in a round. */
 import { describe, expect, test } from 'vitest';
 import { hashValue } from '../../artifacts/hash.ts';
-import { startRun } from '../../workers/runs.ts';
+import { startRun } from '../../workers/runs/runs.ts';
 import type { SamplingSettings } from '../../engine/protocol/settings.ts';
 import { roundWorkflowId } from '../../workflows/ids.ts';
 import { roundSeed } from '../../workflows/round-plan.ts';

@@ -1,8 +1,17 @@
-/** What the pages need of votings: the functions of workers/voting.ts, without the client. */
+/** What the pages need of votings: the functions of workers/voting/voting.ts, without the client. */
 import type { Client } from '@temporalio/client';
 import { InputError } from '../../data/errors.ts';
-import { progressOf, type VotingProgress } from '../../workers/voting-progress.ts';
-import { claim, openVotings, skip, undo, vote, votingOf, type Claim, type Voting } from '../../workers/voting.ts';
+import { progressOf, type VotingProgress } from '../../workers/voting/voting-progress.ts';
+import {
+  claim,
+  openVotings,
+  skip,
+  undo,
+  vote,
+  votingOf,
+  type Claim,
+  type Voting,
+} from '../../workers/voting/voting.ts';
 import { runWorkflowId } from '../../workflows/ids.ts';
 import type { SkipRequest, VoteRequest } from '../../workflows/people/protocol.ts';
 import { shared } from './shared.ts';

@@ -4,7 +4,7 @@ import { readGuidelines, readQuestion } from '../../activities/people/questions.
 import type { ReadableStore } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
 import { html, type Html } from '../../report/html.ts';
-import type { Claim, Voting } from '../../workers/voting.ts';
+import type { Claim, Voting } from '../../workers/voting/voting.ts';
 import type { Page } from '../page.ts';
 import { button } from './controls.ts';
 import type { VotingDesk } from './desk.ts';

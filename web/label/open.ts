@@ -1,7 +1,7 @@
 /** The list of rounds that ask for votes. */
 import { html, type Html } from '../../report/html.ts';
 import { table } from '../../report/layout.ts';
-import type { Voting } from '../../workers/voting.ts';
+import type { Voting } from '../../workers/voting/voting.ts';
 import type { VotingDesk } from './desk.ts';
 import { framed } from './frame.ts';
 import { labelPath } from './path.ts';

@@ -1,7 +1,7 @@
 /** How far a voting is, without telling who voted how. */
 import { html, type Html } from '../../report/html.ts';
-import type { VotingProgress } from '../../workers/voting-progress.ts';
-import type { Voting } from '../../workers/voting.ts';
+import type { VotingProgress } from '../../workers/voting/voting-progress.ts';
+import type { Voting } from '../../workers/voting/voting.ts';
 
 const count = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
 

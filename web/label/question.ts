@@ -2,7 +2,7 @@
 import type { QuestionTexts } from '../../activities/people/questions.ts';
 import type { Text } from '../../data/records.ts';
 import { html, type Html } from '../../report/html.ts';
-import type { Claim } from '../../workers/voting.ts';
+import type { Claim } from '../../workers/voting/voting.ts';
 import { ANSWERS, SKIPS } from './answers.ts';
 import { button, keyHint } from './controls.ts';
 import { difference, type Part } from './difference.ts';

@@ -1,8 +1,8 @@
 /** What a person sees who is asked nothing at the moment. The script looks again from time to time. */
 import { html, type Html } from '../../report/html.ts';
 import { onlyFromOthers } from '../../report/voting.ts';
-import type { VotingProgress } from '../../workers/voting-progress.ts';
-import type { Voting } from '../../workers/voting.ts';
+import type { VotingProgress } from '../../workers/voting/voting-progress.ts';
+import type { Voting } from '../../workers/voting/voting.ts';
 import { labelPath } from './path.ts';
 import { ownCounts } from './progress.ts';
 

@@ -2,7 +2,7 @@
 import type { Context } from 'hono';
 import { oneLine } from '../../data/errors.ts';
 import { html } from '../../report/html.ts';
-import { RunUnanswered } from '../../workers/errors.ts';
+import { RunUnanswered } from '../../workers/temporal/errors.ts';
 import type { WebEnv } from '../identity.ts';
 import { show } from '../respond.ts';
 import { framed } from './frame.ts';

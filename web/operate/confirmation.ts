@@ -6,7 +6,7 @@ import type { RunConfig } from '../../config/run.ts';
 import { consequencesOf, DECISION_WORDS } from '../../report/decisions.ts';
 import { describeFailure } from '../../report/failure.ts';
 import { html, type Html } from '../../report/html.ts';
-import type { RunProgress } from '../../workers/progress.ts';
+import type { RunProgress } from '../../workers/runs/progress.ts';
 import type { Decision } from '../../workflows/decision-log.ts';
 import { refusalOf } from '../../workflows/decisions.ts';
 import { assetUrl } from '../assets.ts';

@@ -1,7 +1,7 @@
 /** Label smoothing (cDPO) and the SFT term of RPO against TRL's losses and gradients (see test/fixtures/label-smoothing). */
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { optimizeCommand } from '../../../cli/optimize.ts';
+import { optimizeCommand } from '../../../cli/commands/optimize.ts';
 import { SettingsFlags } from '../../../cli/settings.ts';
 import { describeRowCounts } from '../../../data/row-counts.ts';
 import { LocalEngine } from '../../../engine/onnx/engine.ts';

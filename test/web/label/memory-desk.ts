@@ -1,7 +1,7 @@
 /** Votings in memory, for tests of what the pages show. What a voting does with votes is tested on a real server. */
 import { InputError } from '../../../data/errors.ts';
 import type { VotingDesk } from '../../../web/label/desk.ts';
-import type { Voting } from '../../../workers/voting.ts';
+import type { Voting } from '../../../workers/voting/voting.ts';
 import type { SkipRequest, VoteRequest } from '../../../workflows/people/protocol.ts';
 
 export interface MemoryDesk extends VotingDesk {
