@@ -3,7 +3,7 @@ import { InputError } from '../../data/errors.ts';
 import type { Message, Tool } from '../../data/records.ts';
 import { PROBES, renderedOrNone, type ChatTemplate } from './chat-template.ts';
 import { commonPrefixLength, commonSuffixLength } from './common-length.ts';
-import type { Span } from './jinja.ts';
+import type { Span } from './jinja/template.ts';
 import { callsOf, withArguments, withCalls, withText, type TemplateMessage } from './messages.ts';
 import { checkWritten, nothingWritten } from './unwritten.ts';
 

@@ -2,8 +2,8 @@
 import { InputError } from '../../data/errors.ts';
 import type { Text, Tool } from '../../data/records.ts';
 import { DATE } from './fixed-date.ts';
-import { JinjaTemplate, type Span } from './jinja.ts';
-import { TemplateLimit } from './jinja-limits.ts';
+import { JinjaTemplate, type Span } from './jinja/template.ts';
+import { TemplateLimit } from './jinja/limits.ts';
 import { reasonOf } from '../model-files/json-file.ts';
 import { commonPrefixLength, commonSuffixLength } from './common-length.ts';
 import { callsOf, normalizeMessages, textOf, type ContentFormat, type TemplateMessage } from './messages.ts';

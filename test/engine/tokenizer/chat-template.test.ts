@@ -7,7 +7,7 @@ import { describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
 import type { Message, Tool } from '../../../data/records.ts';
 import { ChatTemplate } from '../../../engine/tokenizer/chat-template.ts';
-import { JinjaTemplate } from '../../../engine/tokenizer/jinja.ts';
+import { JinjaTemplate } from '../../../engine/tokenizer/jinja/template.ts';
 import { normalizeMessages } from '../../../engine/tokenizer/messages.ts';
 import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { ignoredBy, type Ignored } from '../../../engine/tokenizer/unwritten.ts';

@@ -6,7 +6,7 @@ import { writeJsonl } from '../../../data/jsonl.ts';
 import { readPrompts } from '../../../data/prompts.ts';
 import type { PromptRecord } from '../../../data/records.ts';
 import { toolsOf } from '../../../data/tools.ts';
-import { JinjaTemplate } from '../../../engine/tokenizer/jinja.ts';
+import { JinjaTemplate } from '../../../engine/tokenizer/jinja/template.ts';
 import { temporaryFolder } from '../../temporary.ts';
 
 const fixture = (name: string) => join('test/fixtures/exact-json', name);

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { strftimeNow } from '../../../engine/tokenizer/fixed-date.ts';
-import { JinjaTemplate } from '../../../engine/tokenizer/jinja.ts';
+import { JinjaTemplate } from '../../../engine/tokenizer/jinja/template.ts';
 
 const file = new URL('../../fixtures/jinja/loops.json', import.meta.url);
 const { messages, templates } = JSON.parse(readFileSync(file, 'utf8')) as {

@@ -2,7 +2,7 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { JinjaTemplate } from '../../../engine/tokenizer/jinja.ts';
+import { JinjaTemplate } from '../../../engine/tokenizer/jinja/template.ts';
 import { ownTemplates } from '../../../engine/tokenizer/template-files.ts';
 import { temporaryFolder } from '../../temporary.ts';
 

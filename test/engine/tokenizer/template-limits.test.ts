@@ -3,7 +3,7 @@ import { cpSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
-import { JinjaTemplate } from '../../../engine/tokenizer/jinja.ts';
+import { JinjaTemplate } from '../../../engine/tokenizer/jinja/template.ts';
 import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { tinyModel } from '../../tiny-model.ts';

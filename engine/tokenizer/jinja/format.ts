@@ -1,6 +1,6 @@
 /** Python's formatting of texts: `'%s' % value` and `'{}'.format(value)`. */
-import { willMake } from './jinja-limits.ts';
-import { isUndefined, numeric, repr, str, Text, typeName, undefinedUsed, whole, type Value } from './jinja-values.ts';
+import { willMake } from './limits.ts';
+import { isUndefined, numeric, repr, str, Text, typeName, undefinedUsed, whole, type Value } from './values.ts';
 
 interface Spec {
   fill: string;

@@ -1,7 +1,7 @@
 /** Values of @huggingface/jinja's interpreter, with what Python does with every value: str, truth, ==, <, iteration, length. */
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja';
-import { exactNumber, unmarkKey } from '../../data/exact-json.ts';
-import { step } from './jinja-limits.ts';
+import { exactNumber, unmarkKey } from '../../../data/exact-json.ts';
+import { step } from './limits.ts';
 
 /** A value of the library's interpreter. */
 export interface Value {

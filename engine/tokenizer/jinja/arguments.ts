@@ -1,5 +1,5 @@
 /** Arguments of filters, tests and methods, assigned to their parameters as in Python. */
-import { Function, type Value } from './jinja-values.ts';
+import { Function, truth, type Value } from './values.ts';
 
 export interface Arguments {
   positional: Value[];
@@ -39,3 +39,15 @@ export function integer(value: Value | undefined, otherwise: number): number {
   if (value.type !== 'IntegerValue' && value.type !== 'BooleanValue') throw new Error('an argument must be an integer');
   return Number(value.value);
 }
+
+/** An argument of a filter. */
+export type Given = Value | undefined;
+
+export const isGiven = (value: Given): value is Value => value !== undefined && value.type !== 'NullValue';
+export const flag = (value: Given): boolean => value !== undefined && truth(value);
+
+/** @throws for an argument that is not given */
+export const required = (value: Given, name: string): Value => {
+  if (value === undefined) throw new Error(`the argument '${name}' is missing`);
+  return value;
+};

@@ -1,7 +1,7 @@
 /** Syntax of Jinja that the parser of @huggingface/jinja lacks: raw blocks, and tests with arguments. */
 import { parse, Template, tokenize } from '@huggingface/jinja';
-import { TESTS_WITH_ARGUMENT } from './jinja-filters.ts';
-import { strip } from './jinja-methods.ts';
+import { TESTS_WITH_ARGUMENT } from './tests.ts';
+import { strip } from './methods.ts';
 
 /** A raw block, with the spaces before it in its line and the newline after it. */
 const RAW = /((?<=^|\n)[ \t]+)?\{%([-+]?)\s*raw\s*(-?)%\}([^]*?)\{%([-+]?)\s*endraw\s*([-+]?)%\}(\n?)/g;

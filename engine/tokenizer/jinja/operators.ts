@@ -1,8 +1,8 @@
 /** Python's operators on the values of a chat template, and Jinja's access to members: `a.b`, `a[b]`, `a[b:c]`. */
-import { functionOf } from './jinja-arguments.ts';
-import { format, percent } from './jinja-format.ts';
-import { willMake } from './jinja-limits.ts';
-import { methodOf } from './jinja-methods.ts';
+import { functionOf } from './arguments.ts';
+import { format, percent } from './format.ts';
+import { willMake } from './limits.ts';
+import { methodOf } from './methods.ts';
 import {
   compare,
   equal,
@@ -21,7 +21,7 @@ import {
   undefinedUsed,
   whole,
   type Value,
-} from './jinja-values.ts';
+} from './values.ts';
 
 /** The result of `a operator b`, for every operator but `and` and `or`. @throws as Python does */
 export function operate(operator: string, a: Value, b: Value): Value {

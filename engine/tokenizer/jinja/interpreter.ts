@@ -1,22 +1,18 @@
 /**
- * Renders chat templates as transformers does. The library @huggingface/jinja parses them and keeps their variables. Expressions, filters,
- * tests, methods and loops are those of Jinja in Python (`jinja-*.ts`): the library's are more lenient, and fewer. Its interpreter is
- * patched here, once per process. Tested against transformers with the templates of TRL (test/engine/tokenizer/jinja.test.ts).
+ * The interpreter of the library @huggingface/jinja, which parses templates and keeps their variables, patched once per process.
+ * Expressions, filters, tests, methods and loops are those of Jinja in Python: the library's are more lenient, and fewer.
  */
-import { Environment, Interpreter, type Template } from '@huggingface/jinja';
-import { functionOf } from './jinja-arguments.ts';
-import { strftimeNow } from './fixed-date.ts';
-import { applyFilter, passesTest } from './jinja-filters.ts';
-import { bounded, inside, made, range, step, willMake } from './jinja-limits.ts';
-import { attribute, item, operate, slice } from './jinja-operators.ts';
-import { parseTemplate, testOf, withoutRaw } from './jinja-syntax.ts';
+import { Environment, Interpreter } from '@huggingface/jinja';
+import { applyFilter, passesTest } from './filters.ts';
+import { inside, made, step, willMake } from './limits.ts';
+import { isLoopControl, loopOf } from './loop.ts';
+import { attribute, item, operate, slice } from './operators.ts';
+import { testOf } from './syntax.ts';
 import {
-  equal,
   Flag,
   Function,
-  iterate,
   isUndefined,
-  Mapping,
+  iterate,
   Missing,
   Nothing,
   str,
@@ -25,7 +21,7 @@ import {
   undefinedUsed,
   whole,
   type Value,
-} from './jinja-values.ts';
+} from './values.ts';
 
 type Statement = { type: string };
 type Named = Statement & { value: string };
@@ -178,48 +174,6 @@ interpreter.evaluateBlock = function (this: Internals, statements, environment) 
   return new Text(text);
 };
 
-/** Thrown by `break` and `continue`, with what the iteration wrote before. */
-type LoopControl = Error & { written?: string };
-const isLoopControl = (error: unknown): error is LoopControl =>
-  error instanceof Error && ['BreakControl', 'ContinueControl'].includes(error.constructor.name);
-
-/** The variable `loop`: an object with attributes, but no dictionary. */
-class Loop extends Mapping {
-  override type = 'LoopValue';
-}
-
-function loopOf(items: Value[], index: number, changed: { last?: Value[] }): Value {
-  const attributes: [string, Value][] = [
-    ['index', whole(index + 1)],
-    ['index0', whole(index)],
-    ['revindex', whole(items.length - index)],
-    ['revindex0', whole(items.length - index - 1)],
-    ['first', new Flag(index === 0)],
-    ['last', new Flag(index === items.length - 1)],
-    ['length', whole(items.length)],
-    ['depth', whole(1)],
-    ['depth0', whole(0)],
-    ['previtem', items[index - 1] ?? new Missing('there is no previous item')],
-    ['nextitem', items[index + 1] ?? new Missing('there is no next item')],
-    [
-      'cycle',
-      functionOf(({ positional }) => {
-        if (positional.length === 0) throw new Error('no items for cycling given');
-        return positional[index % positional.length];
-      }),
-    ],
-    [
-      'changed',
-      functionOf(({ positional }) => {
-        const { last } = changed;
-        changed.last = positional;
-        return new Flag(last?.length !== positional.length || !positional.every((each, i) => equal(each, last[i])));
-      }),
-    ],
-  ];
-  return new Loop(new Map(attributes));
-}
-
 /** Assigns a value to the name or the names of a target. */
 function assign(target: Target, value: Value, environment: Environment): void {
   if (target.type === 'Identifier') {
@@ -284,54 +238,3 @@ interpreter.evaluateMacro = function (this: Internals, node, environment) {
   environment.setVariable(node.name.value, own as never);
   return nothing;
 };
-
-/** Unicode noncharacters: no text contains them. */
-const [OPEN, CLOSE] = ['\ufdd0', '\ufdd1'];
-const GENERATION = /\{%([-+]?)\s*(end)?generation\s*([-+]?)%\}/g;
-
-/** A part of a rendered conversation: index of its first character, and index after its last one. */
-export type Span = [start: number, end: number];
-
-/** Functions of every template that replace the library's. */
-const OWN: Record<string, string> = { strftime_now: 'fixed_date', range: 'bounded_range' };
-
-/** A parsed template. */
-export class JinjaTemplate {
-  /** Whether it marks the assistant's turns, by `{% generation %}`. */
-  readonly marksTurns: boolean;
-  private readonly source: string;
-  private readonly template: Template;
-
-  constructor(source: string) {
-    this.source = source;
-    this.marksTurns = source.search(GENERATION) >= 0;
-    // Jinja reads every line ending as one newline.
-    const tags = withoutRaw(source.replaceAll(/\r\n?/g, '\n')).replaceAll(
-      GENERATION,
-      (_, before: string, end: string | undefined, after: string) =>
-        `{%${before} if true %}{{ '${end ? CLOSE : OPEN}' }}{% endif ${after}%}`,
-    );
-    const own = Object.keys(OWN).filter((name) => source.includes(name));
-    this.template = parseTemplate(own.map((name) => `{%- set ${name} = ${OWN[name]} -%}`).join('') + tags);
-  }
-
-  /** Whether the source has a name, such as that of a variable. */
-  mentions(name: string): boolean {
-    return this.source.split(/\W+/).includes(name);
-  }
-
-  /** @returns the text, and the spans that the template marks as the assistant's turns */
-  render(variables: Record<string, unknown>): { text: string; turns: Span[] } {
-    const marked = bounded(() => this.template.render({ ...variables, fixed_date: strftimeNow, bounded_range: range }));
-    if (!this.marksTurns) return { text: marked, turns: [] };
-    let text = '';
-    const turns: Span[] = [];
-    let start = 0;
-    for (const piece of marked.split(/([\ufdd0\ufdd1])/)) {
-      if (piece === OPEN) start = text.length;
-      else if (piece === CLOSE) turns.push([start, text.length]);
-      else text += piece;
-    }
-    return { text, turns };
-  }
-}

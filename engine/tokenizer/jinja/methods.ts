@@ -1,7 +1,7 @@
 /** The methods of Python's values in a chat template, without those that change a list or a dictionary: Jinja's sandbox has none. */
-import { isLower, isUpper } from '../../ports/python.ts';
-import { bind, functionOf, integer, type Arguments } from './jinja-arguments.ts';
-import { willMake } from './jinja-limits.ts';
+import { isLower, isUpper } from '../../../ports/python.ts';
+import { bind, functionOf, integer, type Arguments } from './arguments.ts';
+import { willMake } from './limits.ts';
 import {
   equal,
   Flag,
@@ -15,7 +15,7 @@ import {
   View,
   whole,
   type Value,
-} from './jinja-values.ts';
+} from './values.ts';
 
 /** The characters that Python's str.strip() removes: not U+FEFF, but U+001C to U+001F and U+0085. */
 const SPACE = String.raw`\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000`;

@@ -1,22 +1,22 @@
-/** The filters and tests of Jinja 3.1, as transformers configures it. */
-import { count, isLower, isUpper, WORD } from '../../ports/python.ts';
-import { bind, integer, type Arguments } from './jinja-arguments.ts';
-import { fixed, percent } from './jinja-format.ts';
-import { JSON_PARAMETERS, toJson } from './jinja-json.ts';
-import { made, willMake } from './jinja-limits.ts';
-import { capitalize, center, replace, splitLines, strip } from './jinja-methods.ts';
-import { contains, Group, item, onlyAttribute, operate } from './jinja-operators.ts';
+/** The filters of Jinja 3.1, as transformers configures it. */
+import { count, WORD } from '../../../ports/python.ts';
+import { bind, flag, integer, required, type Arguments, type Given } from './arguments.ts';
+import { batches, first, getter, grouped, listOf, slices, sorted, unique } from './filter-items.ts';
+import { floatOf, rounded, toInteger } from './filter-numbers.ts';
+import { percent } from './format.ts';
+import { JSON_PARAMETERS, toJson } from './json.ts';
+import { made, willMake } from './limits.ts';
+import { capitalize, center, replace, splitLines, strip } from './methods.ts';
+import { onlyAttribute, operate } from './operators.ts';
+import { testsWith } from './tests.ts';
 import {
   compare,
-  equal,
   Generator,
   isUndefined,
   iterate,
   length,
   List,
   Mapping,
-  Missing,
-  Nothing,
   numeric,
   Real,
   str,
@@ -27,53 +27,14 @@ import {
   undefinedUsed,
   whole,
   type Value,
-} from './jinja-values.ts';
-
-type Given = Value | undefined;
+} from './values.ts';
 
 /** A filter with the names of its parameters, or one that takes any arguments. */
 type Filter =
   | readonly [parameters: readonly string[], call: (value: Value, ...given: Given[]) => Value]
   | ((value: Value, given: Arguments) => Value);
 
-const isGiven = (value: Given): value is Value => value !== undefined && value.type !== 'NullValue';
-const flag = (value: Given): boolean => value !== undefined && truth(value);
 const toText = (convert: (text: string) => string): Filter => [[], (value) => new Text(convert(str(value)))];
-const required = (value: Given, name: string): Value => {
-  if (value === undefined) throw new Error(`the argument '${name}' is missing`);
-  return value;
-};
-const first = (items: Value[], what: string): Value => items[0] ?? new Missing(`No ${what}, sequence was empty.`);
-
-/** A copy of a value's items. */
-const listOf = (value: Value): Value[] => [...iterate(value)];
-
-/** Gives the attribute of an item: a path such as `function.name` or `items.0`, or a key. The item itself if there is no attribute. */
-function getter(attribute: Given, isCaseSensitive = true, otherwise?: Given): (of: Value) => Value {
-  const path = isGiven(attribute)
-    ? typeof attribute.value === 'string'
-      ? attribute.value.split('.').map((key) => (/^\d+$/.test(key) ? whole(Number(key)) : new Text(key)))
-      : [attribute]
-    : [];
-  return (of) => {
-    let found = of;
-    for (const key of path) {
-      found = item(found, key);
-      if (isUndefined(found) && isGiven(otherwise)) found = otherwise;
-    }
-    return isCaseSensitive ? found : lowered(found);
-  };
-}
-
-const lowered = (value: Value): Value =>
-  typeof value.value === 'string' ? new Text(value.value.toLowerCase()) : value;
-
-/** Python's sorted(). It keeps the order of equal items, in a reversed one too. */
-function sorted(items: Value[], keyOf: (of: Value) => Value, isReversed = false): Value[] {
-  const keyed = items.map((of) => ({ of, key: keyOf(of) }));
-  keyed.sort((a, b) => (isReversed ? compare(b.key, a.key) : compare(a.key, b.key)));
-  return keyed.map(({ of }) => of);
-}
 
 const extreme = (what: (order: number) => boolean): Filter => [
   ['case_sensitive', 'attribute'],
@@ -98,51 +59,6 @@ const selecting =
     return new Generator(iterate(value).filter((each) => passes(of(each)) === isSelected));
   };
 
-/** Python's float() of a text; undefined if it is none. */
-function floatOf(text: string): number | undefined {
-  const plain = strip(text, 'both').replaceAll(/(?<=\d)_(?=\d)/g, '');
-  if (/^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(plain)) return Number(plain);
-  const named = /^([+-]?)(inf|infinity|nan)$/i.exec(plain);
-  if (!named) return undefined;
-  if (named[2].toLowerCase() === 'nan') return NaN;
-  return named[1] === '-' ? -Infinity : Infinity;
-}
-
-/** Python's int() of a float; undefined for NaN. */
-function truncated(value: number): Value | undefined {
-  if (Number.isNaN(value)) return undefined;
-  if (!Number.isFinite(value)) throw new Error('cannot convert float infinity to integer');
-  return whole(BigInt(Math.trunc(value)));
-}
-
-function toInteger(value: Value): Value | undefined {
-  if (isUndefined(value)) throw undefinedUsed(value);
-  if (typeof value.value === 'string') {
-    const plain = strip(value.value, 'both').replaceAll(/(?<=\d)_(?=\d)/g, '');
-    if (/^[+-]?\d+$/.test(plain)) return whole(BigInt(plain.replace(/^\+/, '')));
-    const float = floatOf(value.value);
-    return float === undefined || !Number.isFinite(float) ? undefined : truncated(float);
-  }
-  const number = numeric(value);
-  if (number === undefined) return undefined;
-  return typeof number === 'number' ? truncated(number) : whole(number);
-}
-
-function rounded(value: Value, precision: number, method: string): Value {
-  const number = numeric(value);
-  if (isUndefined(value)) throw undefinedUsed(value);
-  if (number === undefined) throw new Error(`type ${typeName(value)} doesn't define __round__ method`);
-  if (!['common', 'ceil', 'floor'].includes(method)) throw new Error('method must be common, ceil or floor');
-  if (precision < 0) throw new Error('a negative precision is not supported');
-  if (method !== 'common') {
-    const scale = 10 ** precision;
-    return new Real((method === 'ceil' ? Math.ceil : Math.floor)(Number(number) * scale) / scale);
-  }
-  if (value.type !== 'FloatValue') return whole(number);
-  const size = Number(fixed(Number(number), precision));
-  return new Real(Number(number) < 0 || Object.is(number, -0) ? -size : size);
-}
-
 const indented: Filter = [
   ['width', 'first', 'blank'],
   (value, width, isFirst, isBlank) => {
@@ -157,64 +73,6 @@ const indented: Filter = [
     return new Text((flag(isFirst) ? indent : '') + [start, ...after].join('\n'));
   },
 ];
-
-/** The items in lists of a size. */
-function batches(items: Value[], size: number, fill: Given): Value[] {
-  const lists: Value[][] = [];
-  let batch: Value[] = [];
-  for (const each of items) {
-    if (batch.length === size) {
-      lists.push(batch);
-      batch = [];
-    }
-    batch.push(each);
-  }
-  if (isGiven(fill) && batch.length > 0 && batch.length < size) {
-    willMake(size, 'list');
-    while (batch.length < size) batch.push(fill);
-  }
-  return [...lists, ...(batch.length > 0 ? [batch] : [])].map((each) => new List(each));
-}
-
-/** The items in a number of lists of about equal sizes. */
-function slices(items: Value[], number: number, fill: Given): Value[] {
-  if (number < 1) throw new Error('the number of slices must be positive');
-  willMake(number, 'list');
-  const size = Math.floor(items.length / number);
-  const longer = items.length % number;
-  return Array.from({ length: number }, (_, i) => {
-    const start = i * size + Math.min(i, longer);
-    const slice = items.slice(start, start + size + (i < longer ? 1 : 0));
-    return new List(isGiven(fill) && i >= longer ? [...slice, fill] : slice);
-  });
-}
-
-function grouped(value: Value, attribute: Given, otherwise: Given, isCaseSensitive: boolean): Value {
-  const keyOf = getter(required(attribute, 'attribute'), isCaseSensitive, otherwise);
-  const groups: { key: Value; items: Value[] }[] = [];
-  for (const each of sorted(listOf(value), keyOf)) {
-    const key = keyOf(each);
-    const last = groups.at(-1);
-    if (last && equal(last.key, key)) last.items.push(each);
-    else groups.push({ key, items: [each] });
-  }
-  const shown = getter(attribute, true, otherwise);
-  return new List(groups.map(({ items }) => new Group([shown(items[0]), new List(items)])));
-}
-
-function unique(items: Value[], keyOf: (of: Value) => Value): Value[] {
-  const keys: Value[] = [];
-  const seen = new Set<unknown>();
-  return items.filter((each) => {
-    const key = keyOf(each);
-    if (['ArrayValue', 'ObjectValue'].includes(key.type)) throw new Error(`unhashable type: '${typeName(key)}'`);
-    const known = numeric(key) ?? key.value;
-    if (seen.has(known) || (Array.isArray(known) && keys.some((other) => equal(other, key)))) return false;
-    seen.add(known);
-    keys.push(key);
-    return true;
-  });
-}
 
 const lengthFilter: Filter = [[], (value) => whole(length(value))];
 const defaultFilter: Filter = [
@@ -410,72 +268,5 @@ export function applyFilter(name: string, value: Value, given: Arguments): Value
   return call(value, ...bind(name, parameters, given));
 }
 
-type Test = (value: Value, other: Value) => boolean;
-
-const ofType =
-  (...types: string[]): Test =>
-  ({ type }) =>
-    types.includes(type);
-const comparing =
-  (operator: string): Test =>
-  (value, other) =>
-    truth(operate(operator, value, other));
-const remainder =
-  (result: number): Test =>
-  (value) =>
-    equal(operate('%', value, whole(2)), whole(result));
-
-const TESTS: Record<string, Test> = {
-  defined: (value) => !isUndefined(value),
-  undefined: isUndefined,
-  none: ofType('NullValue'),
-  boolean: ofType('BooleanValue'),
-  true: ({ value }) => value === true,
-  false: ({ value }) => value === false,
-  integer: ofType('IntegerValue'),
-  float: ofType('FloatValue'),
-  number: ofType('IntegerValue', 'FloatValue', 'BooleanValue'),
-  string: ofType('StringValue'),
-  mapping: ofType('ObjectValue'),
-  sequence: ofType('StringValue', 'ArrayValue', 'TupleValue', 'ObjectValue', 'UndefinedValue'),
-  iterable: (value) =>
-    isUndefined(value) || typeof value.value === 'string' || Array.isArray(value.value) || value.type === 'ObjectValue',
-  callable: ofType('FunctionValue', 'UndefinedValue'),
-  escaped: () => false,
-  filter: ({ value }) => typeof value === 'string' && Object.hasOwn(FILTERS, value),
-  test: ({ value }) => typeof value === 'string' && Object.hasOwn(TESTS, value),
-  lower: (value) => isLower(str(value)),
-  upper: (value) => isUpper(str(value)),
-  odd: remainder(1),
-  even: remainder(0),
-  divisibleby: (value, other) => equal(operate('%', value, other), whole(0)),
-  sameas: (value, other) =>
-    value === other ||
-    (value.type === other.type && typeof value.value !== 'object' && value.value === other.value) ||
-    (value instanceof Nothing && other instanceof Nothing),
-  in: (value, other) => contains(other, value),
-  ...Object.fromEntries(
-    [
-      ['==', 'eq', 'equalto'],
-      ['!=', 'ne'],
-      ['<', 'lt', 'lessthan'],
-      ['<=', 'le'],
-      ['>', 'gt', 'greaterthan'],
-      ['>=', 'ge'],
-    ].flatMap((names) => names.map((name) => [name, comparing(names[0])])),
-  ),
-};
-
-/** The tests that compare with an argument. */
-export const TESTS_WITH_ARGUMENT =
-  /^(divisibleby|sameas|in|eq|equalto|ne|lt|lessthan|le|gt|greaterthan|ge|[=!]=|[<>]=?)$/;
-
 /** Whether a value passes a test. @throws for a test that does not exist, and as Python does */
-export function passesTest(name: string, value: Value, { positional, named }: Arguments): boolean {
-  if (!Object.hasOwn(TESTS, name)) throw new Error(`No test named '${name}'.`);
-  const expected = TESTS_WITH_ARGUMENT.test(name) ? 1 : 0;
-  if (named.size > 0 || positional.length !== expected) {
-    throw new Error(`the test '${name}' takes ${expected} arguments, but ${positional.length + named.size} are given`);
-  }
-  return TESTS[name](value, positional[0]);
-}
+export const passesTest = testsWith((name) => Object.hasOwn(FILTERS, name));

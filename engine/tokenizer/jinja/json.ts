@@ -1,5 +1,5 @@
 /** The filter `tojson`, as transformers defines it: Python's json.dumps. */
-import { compareTexts, number, type Value } from './jinja-values.ts';
+import { compareTexts, number, type Value } from './values.ts';
 
 /** The parameters of `tojson`, in their order. */
 export const JSON_PARAMETERS = ['ensure_ascii', 'indent', 'separators', 'sort_keys'] as const;
