@@ -32,7 +32,7 @@ export function assistantTurns(
   const last = turns.at(-1);
   if (!last) throw new InputError('the conversation has no assistant message: there is nothing to train on.');
   if (messages.at(-1)!.role !== 'assistant') return { text: text.slice(0, last[1]), turns };
-  const closed = chat.close(text, () => last[0]);
+  const closed = chat.ending.close(text, () => last[0]);
   return { text: closed, turns: [...turns.slice(0, -1), [last[0], closed.length]] };
 }
 
@@ -115,7 +115,7 @@ function nextStart(chat: ChatTemplate, rendered: Rendered, i: number): number {
  */
 function endOf(chat: ChatTemplate, { messages, tools, text }: Rendered, i: number, contentEnd: number, limit: number) {
   const rest = text.slice(contentEnd, limit);
-  const end = chat.endIn(rest);
+  const end = chat.ending.endIn(rest);
   if (end !== undefined) return contentEnd + end;
   const { tail, kept, isAppended } = chat.ending;
   if (kept > 0 && rest.startsWith(tail.slice(0, kept))) return contentEnd + kept;
@@ -123,7 +123,7 @@ function endOf(chat: ChatTemplate, { messages, tools, text }: Rendered, i: numbe
   const alone = renderedOrNone(() => chat.render(messages.slice(0, i + 1), tools).text.trimEnd());
   const isWhole = alone !== undefined && alone.length >= contentEnd && alone.length <= limit && text.startsWith(alone);
   if (isWhole) return alone.length;
-  return contentEnd + ((isAppended ? undefined : chat.addedIn(rest)) ?? 0);
+  return contentEnd + ((isAppended ? undefined : chat.ending.addedIn(rest)) ?? 0);
 }
 
 /** Index at which the policy begins the turn: after the prompt, if the template writes the prompt alone the same; else after the header. */

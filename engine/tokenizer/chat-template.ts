@@ -9,7 +9,7 @@ import { commonPrefixLength, commonSuffixLength } from './common-length.ts';
 import { callsOf, normalizeMessages, textOf, type ContentFormat, type TemplateMessage } from './messages.ts';
 import { checkArguments } from './template-arguments.ts';
 import type { TemplateSource } from './template-files.ts';
-import { endingOf, firstOf, notBlank, trailingTokens, type Ending, type TokenNames } from './turn-ending.ts';
+import { TurnEnding, type TokenNames } from './turn-ending.ts';
 import type { ChatTemplateSettings } from '../protocol/jobs.ts';
 
 /** Templates with other arguments that are kept: data sets have few different ones, unless every row has its own. */
@@ -35,7 +35,7 @@ interface NamedTemplate {
 
 /** A model's chat template, or one given in its place. Its methods throw an `InputError` if the template refuses the conversation. */
 export class ChatTemplate {
-  readonly ending: Ending;
+  readonly ending: TurnEnding;
   private readonly templates: Map<string, NamedTemplate>;
   private readonly names: TokenNames;
   private readonly given: Record<string, unknown>;
@@ -51,7 +51,7 @@ export class ChatTemplate {
     this.given = given;
     this.format = this.contentFormat();
     const [one, other] = PROBES.map((content) => this.render(this.probe(content)).text);
-    this.ending = endingOf(one.slice(one.length - commonSuffixLength(one, other)), names);
+    this.ending = new TurnEnding(one.slice(one.length - commonSuffixLength(one, other)), names);
   }
 
   /**
@@ -120,7 +120,7 @@ export class ChatTemplate {
   /** Prompt and response up to the token that ends the answer's turn. `continues` as in `exchange`. */
   renderClosed(prompt: Text, response: Text, tools?: Tool[], continues = true): string {
     const { text } = this.render(this.exchange(prompt, response, continues), tools);
-    return this.close(text, () => commonPrefixLength(text, this.renderPrompt(prompt, tools, continues)));
+    return this.ending.close(text, () => commonPrefixLength(text, this.renderPrompt(prompt, tools, continues)));
   }
 
   /** Prompt and response, for a response that was cut: nothing ends it. `continues` as in `exchange`. */
@@ -129,54 +129,6 @@ export class ChatTemplate {
     if (more.length > 0) return this.renderOpen(this.exchange(prompt, response, continues), tools);
     // It continues the prompt's own characters: the template might write the cut response differently.
     return this.renderPrompt(prompt, tools, continues) + textOf(answer);
-  }
-
-  /** A text up to the end of its last turn. @param answerStart index of the answer: the end of an earlier turn does not count */
-  close(text: string, answerStart: () => number): string {
-    const { tail, kept, token = '', isAppended } = this.ending;
-    if (!isAppended && text.endsWith(tail)) return text.slice(0, text.length - tail.length + kept);
-    const written = this.writtenEnd(text, answerStart);
-    if (written !== undefined) return text.slice(0, written);
-    if (isAppended) return (text.endsWith(tail) ? text.slice(0, text.length - tail.length + kept) : text) + token;
-    const last = text.lastIndexOf(token);
-    return last < answerStart() ? text + token : text.slice(0, last + token.length);
-  }
-
-  /** Index after the first token in a text that ends a turn: one that stops generation, or the one that ends an ordinary answer. */
-  endIn(text: string): number | undefined {
-    const { token = '', isAppended } = this.ending;
-    return firstOf(text, isAppended ? this.names.stops : [...this.names.stops, token])?.end;
-  }
-
-  /** Index after the first added token in a text. Tokens of white space do not count. */
-  addedIn(text: string): number | undefined {
-    return firstOf(text, notBlank(this.names.added))?.end;
-  }
-
-  /**
-   * Index after the token that ends a text whose last turn ends otherwise than an ordinary answer, such as one that calls a tool. Undefined
-   * if no token ends it.
-   */
-  private writtenEnd(text: string, answerStart: () => number): number | undefined {
-    const run = trailingTokens(text, notBlank([...this.names.stops, ...this.names.added]));
-    if (run === text.length) return undefined;
-    const from = Math.max(run, answerStart());
-    const tokens = text.slice(from);
-    // A token that stops nothing may be a part of the answer, unless the template ends answers itself.
-    const end = this.endIn(tokens) ?? (this.ending.isAppended ? 0 : tokens.trimEnd().length);
-    return end > 0 ? from + end : undefined;
-  }
-
-  /** The text that ends an answer; empty if a token ends it. */
-  get endText(): string {
-    const { tail, kept, isAppended } = this.ending;
-    return isAppended ? tail.slice(0, kept) : '';
-  }
-
-  /** An answer's text without the text that the template ends it with. */
-  withoutEnd(text: string): string {
-    const end = this.endText;
-    return end !== '' && text.endsWith(end) ? text.slice(0, -end.length) : text;
   }
 
   /** @returns the text, and the turns that the template marks as the assistant's; none if it marks no turns */

@@ -233,14 +233,14 @@ export function loadTokenizer(folder: string, settings?: ChatTemplateSettings, a
     },
     ignored: (prompt, responses, inputs) => ignoredBy(chatOf(inputs), prompt, responses, inputs),
     decode,
-    endText: chat?.endText ?? '',
+    endText: chat?.ending.endText ?? '',
     tokenBytes: (id) => tokenizer.tokenBytes(id),
     isByteFallback: (id) => tokenizer.isByteFallback(id),
     decodeAnswer(prompt, ids) {
       const answer = eosIds.includes(ids.at(-1)!) ? ids.slice(0, -1) : ids;
       const [before, all] = [decode(prompt), decode([...prompt, ...answer])];
       const text = all.startsWith(before) ? all.slice(before.length) : decode(answer);
-      return chat && answer.length < ids.length ? chat.withoutEnd(text) : text;
+      return chat && answer.length < ids.length ? chat.ending.withoutEnd(text) : text;
     },
   };
 }
