@@ -1,6 +1,6 @@
 /** The results of a run as table rows: one for the start policy, and one per round. */
 import type { AnswerSummary, Comparison } from '../evaluation/comparison.ts';
-import type { DroppedPrompts } from '../activities/prompts/check.ts';
+import type { DroppedPrompts } from '../activities/prompts/request.ts';
 import { percent, percentInterval } from '../data/numbers.ts';
 import { ignoredNotes } from '../activities/prompts/ignored.ts';
 import { describeDroppedPrompts } from '../activities/prompts/portions.ts';

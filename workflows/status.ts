@@ -1,7 +1,7 @@
 /** The status of a run and of a round: numbers and addresses, for queries, tables and reports. */
 import type { Address } from '../artifacts/manifest.ts';
 import type { Comparison } from '../evaluation/comparison.ts';
-import type { DroppedPrompts } from '../activities/prompts/check.ts';
+import type { DroppedPrompts } from '../activities/prompts/request.ts';
 import type { BenchmarkRow } from '../evaluation/benchmarks/result.ts';
 import type { LabelStats } from '../labelers/preferences.ts';
 import type { Change } from '../config/changes.ts';

@@ -1,6 +1,6 @@
 /** Divides a run's prompts among its rounds. */
 import { InputError } from '../../data/errors.ts';
-import type { DroppedPrompts, PromptSettings } from './check.ts';
+import type { DroppedPrompts, PromptSettings } from './request.ts';
 
 interface PortionSettings {
   prompts: PromptSettings;

@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
 import { measureDivergence, type Divergence } from '../../evaluation/divergence.ts';
 import { compare, judgedAnswers, type Comparison } from '../../evaluation/comparison.ts';
-import { countTrainedOn } from '../../activities/prompts/check.ts';
+import { countTrainedOn } from '../../activities/prompts/trained-on.ts';
 import { usedPrompts } from '../../activities/prompts/used.ts';
 import { isFromRun, releasesBehind } from '../../activities/release.ts';
 import { sampledRows } from '../../activities/sample.ts';

@@ -1,6 +1,7 @@
 /** Estimates what a run needs, from its configuration and its files on this machine. Nothing is downloaded. */
 import { existsSync } from 'node:fs';
-import type { CheckedPrompts, DroppedPrompts } from '../../activities/prompts/check.ts';
+import type { CheckedPrompts } from '../../activities/prompts/check.ts';
+import type { DroppedPrompts } from '../../activities/prompts/request.ts';
 import { OVERLAPPING_VOTES } from '../../labelers/people/protocol.ts';
 import { shareVotes } from '../../labelers/people/share-votes.ts';
 import { fewerVotesNote } from '../../labelers/people/votes-note.ts';
