@@ -7,6 +7,7 @@ import type { ArtifactStore } from '../artifacts/store.ts';
 import type { Benchmark } from '../config/benchmarks.ts';
 import { InputError } from '../data/errors.ts';
 import { isOnHub } from '../data/hub/models.ts';
+import { inTurns } from '../data/in-turns.ts';
 import { TOKENIZER_FILES } from '../data/model-files.ts';
 import type { PromptRecord } from '../data/records.ts';
 import { Spool } from '../data/spool.ts';
@@ -87,7 +88,7 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
     config: readModelConfig(opened.model),
   };
   // They run after the start policy is measured.
-  for (const benchmark of benchmarks) await checkBenchmark(benchmark, files, options);
+  const checked = await inTurns(benchmarks, (benchmark) => checkBenchmark(benchmark, files, options));
   const labelers = await labelersForChecks(context, input, options);
 
   const spool = new Spool<PromptRecord>(cacheFolder);
@@ -100,6 +101,7 @@ export const prepare: Activity<PrepareInput, Prepared> = async (context, input, 
         used,
         trainsOnUsed: continues === undefined,
         heldBefore,
+        benchmarks: checked,
         ...files,
       },
       spool,

@@ -3,6 +3,7 @@ import type { AnswerSummary, Comparison } from '../evaluation/comparison.ts';
 import type { DroppedPrompts } from '../activities/prompts/request.ts';
 import { percent, percentInterval } from '../data/numbers.ts';
 import { ignoredNotes } from '../activities/prompts/ignored.ts';
+import { sharedNotes } from '../activities/prompts/shared.ts';
 import { describeDroppedPrompts } from '../activities/prompts/portions.ts';
 import { adviceOnCounts } from '../labelers/advice.ts';
 import type { RoundResult, RunStatus } from '../workflows/status.ts';
@@ -90,12 +91,16 @@ function relabeledNotes({ start, changes = [], results }: Pick<RunStatus, 'start
   ];
 }
 
-/** A message for each file with dropped prompts, and one for each part of prompts that the chat template ignores. */
-export function droppedNotes({ train, heldOut, ...ignored }: DroppedPrompts): string[] {
+/**
+ * A message for each file with dropped prompts, each part of prompts that the chat template ignores, and each benchmark that has training
+ * prompts.
+ */
+export function droppedNotes({ train, heldOut, ofBenchmarks, ...ignored }: DroppedPrompts): string[] {
   const [ofTrain, ofHeldOut] = [describeDroppedPrompts(train), describeDroppedPrompts(heldOut)];
   return [
     ...(ofTrain ? [`Dropped training prompts: ${ofTrain}.`] : []),
     ...(ofHeldOut ? [`Dropped held-out prompts: ${ofHeldOut}.`] : []),
     ...ignoredNotes(ignored, 'prompts'),
+    ...sharedNotes(ofBenchmarks),
   ];
 }

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { checkBenchmark } from '../activities/benchmarks/check.ts';
 import { checkPrompts, type CheckedPrompts } from '../activities/prompts/check.ts';
+import type { BenchmarkPrompts } from '../activities/prompts/keys.ts';
 import { lengthSettings } from '../activities/prompts/limits.ts';
 import type { StoredPrompts } from '../activities/prompts/stored.ts';
 import { usedPrompts } from '../activities/prompts/used.ts';
@@ -23,10 +24,15 @@ import { isStoreRemote, openStore } from './store.ts';
 
 /**
  * Checks prompts on this machine.
+ * @param benchmarks the prompts of the run's benchmarks
  * @param unknown receives a sentence if the prompts cannot be checked
  * @throws InputError when the run could not use the prompts
  */
-export async function checkLocalPrompts(config: RunConfig, unknown: string[]): Promise<CheckedPrompts | undefined> {
+export async function checkLocalPrompts(
+  config: RunConfig,
+  unknown: string[],
+  benchmarks: BenchmarkPrompts[] = [],
+): Promise<CheckedPrompts | undefined> {
   const { model, prompts, seed } = config;
   const folder = localModel(config);
   const remote = [prompts.train, prompts.heldOut].find((source) => typeof source === 'string' && isRemote(source));
@@ -41,7 +47,7 @@ export async function checkLocalPrompts(config: RunConfig, unknown: string[]): P
   try {
     const limits = lengthSettings(config);
     const used = await knownUsed(config, unknown);
-    const input = { prompts, limits, seed, used, trainsOnUsed: true, ...filesOf(config, folder) };
+    const input = { prompts, limits, seed, used, trainsOnUsed: true, benchmarks, ...filesOf(config, folder) };
     const [labelers, heldOutLabelers] = await labelersOf(config);
     const checked = await checkPrompts(input, spool, {}, (prompt) => labelers.forEach((one) => one.check?.(prompt)));
     for (const prompt of checked.heldOut) for (const one of heldOutLabelers) one.check?.(prompt);
@@ -78,20 +84,24 @@ async function knownUsed(config: RunConfig, unknown: string[]): Promise<StoredPr
   return store ? usedPrompts(store, releases) : [];
 }
 
-/** Checks the benchmarks on this machine. @returns a sentence for each that cannot run */
-export async function benchmarkProblems(config: RunConfig): Promise<string[]> {
-  const { benchmarks = [] } = config.evaluate;
+/** Checks the benchmarks on this machine. @returns their prompts, and a sentence for each that cannot run */
+export async function checkLocalBenchmarks(
+  config: RunConfig,
+): Promise<{ benchmarks: BenchmarkPrompts[]; problems: string[] }> {
   const folder = localModel(config);
+  const benchmarks: BenchmarkPrompts[] = [];
   const problems: string[] = [];
-  for (const benchmark of benchmarks.map(benchmarkOf)) {
+  for (const benchmark of (config.evaluate.benchmarks ?? []).map(benchmarkOf)) {
     if (benchmark.name === 'alpaca-eval' && isDatasetId(benchmark.data)) continue;
     const files = folder === undefined ? undefined : filesOf(config, folder);
-    await checkBenchmark(benchmark, files, {}).catch((error: unknown) => {
+    try {
+      benchmarks.push(await checkBenchmark(benchmark, files, {}));
+    } catch (error) {
       if (!(error instanceof InputError)) throw error;
       problems.push(error.message);
-    });
+    }
   }
-  return problems;
+  return { benchmarks, problems };
 }
 
 const localModel = ({ model }: RunConfig): string | undefined => (existsSync(model) ? model : cachedModel(model));

@@ -11,6 +11,7 @@ import { PromptKeys } from './keys.ts';
 import type { LengthCheck } from './limits.ts';
 import { PromptReader } from './reader.ts';
 import type { DroppedPrompts, PromptCheck } from './request.ts';
+import { countShared } from './shared.ts';
 import { checkUnused, findUsed } from './trained-on.ts';
 import { readTraining, type Training } from './training.ts';
 
@@ -61,6 +62,7 @@ export async function checkPrompts(
   const others = order.filter((i) => !drawn.has(i));
   const left = others.filter((i) => !drawnTexts.has(train.texts[i]));
   const ignored = [...heldOut.ignored, ...[...left, ...drawn].map((i) => train.ignored.get(i) ?? [])];
+  const shared = left.flatMap((i) => train.benchmarks.get(i) ?? []);
   return {
     train: left,
     heldOut: isDrawn ? [...spool.read(drawn)] : heldOut.prompts,
@@ -72,6 +74,7 @@ export async function checkPrompts(
         limit: heldOut.length.limit,
       },
       ...countIgnored(ignored),
+      ...(shared.length > 0 && { ofBenchmarks: countShared(shared) }),
     },
     tokens: train.tokens,
   };

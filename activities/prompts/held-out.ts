@@ -6,6 +6,7 @@ import { heldOutLimit, LengthCheck } from './limits.ts';
 import type { PromptReader } from './reader.ts';
 import type { PromptCheck } from './request.ts';
 
+/** The prompts of a held-out file that are used, and the keys of all of them. */
 export interface HeldOut {
   prompts: PromptRecord[];
   keys: PromptKeys;
@@ -14,6 +15,10 @@ export interface HeldOut {
   ignored: Ignored[][];
 }
 
+/**
+ * Reads a held-out file's prompts: duplicates and those that are too long are not used, but no training prompt may be a copy of one.
+ * @throws InputError when the chat template rejects a prompt, when one is too long and `tooLong` is 'fail', or when all are too long
+ */
 export async function readHeldOut(
   reader: PromptReader,
   { prompts: { tooLong = 'drop' }, ...input }: PromptCheck,

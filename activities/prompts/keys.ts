@@ -23,3 +23,9 @@ export class PromptKeys {
     return this.find(read) !== undefined;
   }
 }
+
+/** The prompts of a benchmark. */
+export interface BenchmarkPrompts {
+  name: string;
+  keys: PromptKeys;
+}

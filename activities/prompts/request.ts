@@ -1,8 +1,10 @@
 /** What the selection of a run's prompts is asked, and what it drops. */
 import type { ModelConfig } from '../../engine/model-files/config.ts';
 import type { IgnoredCounts } from './ignored.ts';
+import type { BenchmarkPrompts } from './keys.ts';
 import type { LengthSettings } from './limits.ts';
 import type { PromptTokenizer } from './reader.ts';
+import type { SharedCounts } from './shared.ts';
 import type { StoredPrompts } from './stored.ts';
 
 export interface PromptSettings {
@@ -23,11 +25,13 @@ interface Dropped {
   limit: number;
 }
 
-/** Also counts prompts that are used, but from which the chat template leaves something out. */
+/** Also counts prompts that are used: those from which the chat template leaves something out, and prompts of benchmarks. */
 export interface DroppedPrompts extends IgnoredCounts {
   /** `heldOut`: training prompts that are also held-out prompts (compared after normalization). */
   train: Dropped & { heldOut: number };
   heldOut: Dropped;
+  /** Training prompts that are also prompts of a benchmark, by its name. Absent if there are none. */
+  ofBenchmarks?: SharedCounts;
 }
 
 export interface PromptCheck {
@@ -40,6 +44,8 @@ export interface PromptCheck {
   trainsOnUsed?: boolean;
   /** If `heldOut` is a number: the held-out prompts of earlier runs, which this run keeps. */
   heldBefore?: StoredPrompts;
+  /** The prompts of the run's benchmarks. */
+  benchmarks?: BenchmarkPrompts[];
   tokenizer: PromptTokenizer;
   config: ModelConfig;
 }

@@ -7,6 +7,7 @@ import { LengthCheck, trainingLimit } from './limits.ts';
 import type { PromptReader } from './reader.ts';
 import type { DroppedPrompts, PromptCheck } from './request.ts';
 
+/** What is known of a training file's prompts. */
 export interface Training {
   /** Text keys of possible training prompts, by index in the file. */
   texts: (string | undefined)[];
@@ -16,13 +17,21 @@ export interface Training {
   used: Set<number>;
   /** What the chat template ignores, by index of the prompt, of prompts from which it leaves something out. */
   ignored: Map<number, Ignored[]>;
+  /** The benchmarks that have a prompt, too, by index of the prompt. */
+  benchmarks: Map<number, string[]>;
   dropped: DroppedPrompts['train'];
   tokens: { mean: number; longest: number };
 }
 
+/**
+ * Reads a training file's prompts.
+ * @param usedKeys the keys of prompts that earlier runs have trained on
+ * @param check throws for a prompt that the run's labeler cannot use
+ * @throws InputError when the chat template rejects a prompt, when one is too long and `tooLong` is 'fail', or when all are too long
+ */
 export async function readTraining(
   reader: PromptReader,
-  { prompts: { train, heldOut, tooLong = 'drop' }, config, limits, trainsOnUsed = false }: PromptCheck,
+  { prompts: { train, heldOut, tooLong = 'drop' }, config, limits, trainsOnUsed = false, benchmarks = [] }: PromptCheck,
   rows: Iterable<PromptRecord>,
   held: HeldOut,
   usedKeys: PromptKeys,
@@ -33,6 +42,7 @@ export async function readTraining(
   const texts: Training['texts'] = [];
   const [tooLongToHoldOut, used] = [new Set<number>(), new Set<number>()];
   const ignored = new Map<number, Ignored[]>();
+  const shared = new Map<number, string[]>();
   const dropped = { duplicates: 0, heldOut: 0 };
   let [kept, tokens, longest] = [0, 0, 0];
   for (const prompt of rows) {
@@ -57,6 +67,8 @@ export async function readTraining(
     if (read.length > held.length.limit) tooLongToHoldOut.add(i);
     if (usedKeys.has(read)) used.add(i);
     if (read.ignored.length > 0) ignored.set(i, read.ignored);
+    const sharing = benchmarks.filter(({ keys }) => keys.has(read)).map(({ name }) => name);
+    if (sharing.length > 0) shared.set(i, sharing);
     kept++;
     tokens += read.length;
     longest = Math.max(longest, read.length);
@@ -67,6 +79,7 @@ export async function readTraining(
     tooLongToHoldOut,
     used,
     ignored,
+    benchmarks: shared,
     dropped: { ...dropped, tooLong: length.count, limit: length.limit },
     tokens: { mean: tokens / Math.max(1, kept), longest },
   };

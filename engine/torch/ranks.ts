@@ -3,32 +3,13 @@
  * torchrun: they find each other by a file, so that no port is needed, and each has its own exit code and stderr. They stay up between
  * jobs. On several machines torchrun starts them (nodes.ts).
  */
-import { spawn, type ChildProcess } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
-import { PYTHON_FOLDER } from '../python-environments.ts';
-import type { Device } from '../protocol/compute.ts';
 import { EngineDied, fromErrorMessage, JobAborted } from '../protocol/errors.ts';
 import type { ErrorMessage } from '../protocol/messages.ts';
 import { readMessages, type ProgressMessage, type RankMessage, type ReadyMessage } from './channel.ts';
-import { endError, hangError, isOutOfMemory, type RankEnd } from './failure.ts';
-import { torchrunArguments } from './nodes.ts';
+import { endError, hangError, isOutOfMemory } from './failure.ts';
+import { RankProcesses, type RankSettings } from './rank-processes.ts';
 import { ScratchFolder } from './scratch.ts';
-
-/** What ranks are started with. */
-interface RankSettings {
-  /** Path or name of the Python interpreter. */
-  python: string;
-  /** On this node. */
-  ranks: number;
-  /** More than 1: torchrun starts the ranks of all nodes (nodes.ts). */
-  nodes: number;
-  device: Device;
-  /** Of each rank. */
-  threads: number;
-}
 
 /** How long ranks may be silent, in seconds. */
 export interface Patience {
@@ -36,14 +17,6 @@ export interface Patience {
   silence: number;
   /** While the ranks start, and until a job's first progress: a large model is read from a slow disk. */
   loading: number;
-}
-
-/** A rank, or the torchrun that has started those of this node. */
-interface Rank {
-  name: string;
-  process: ChildProcess;
-  stderr: string;
-  isOurs: boolean;
 }
 
 interface RunningJob {
@@ -56,8 +29,6 @@ interface RunningJob {
   reject: (error: Error) => void;
 }
 
-/** Characters kept of the end of each rank's stderr: the stacks of its threads must fit. */
-const STDERR_KEPT = 20_000;
 /** After the first sign of a failure, how long the other ranks may take to show whether theirs came first. */
 const SETTLE_MILLISECONDS = 3000;
 /** How long a rank that hangs may take to write its stack. */
@@ -70,8 +41,7 @@ export class Ranks {
   readonly folder = this.scratch.path;
   private readonly settings: RankSettings;
   private readonly patience: Patience;
-  private readonly ranks: Rank[];
-  private readonly exited: Promise<unknown>;
+  private readonly processes: RankProcesses;
   private readonly removeFolder = () => this.scratch.remove();
   private ready: ReadyMessage | undefined;
   private onReady: (() => void) | undefined;
@@ -85,9 +55,8 @@ export class Ranks {
   private constructor(settings: RankSettings, patience: Patience) {
     this.settings = settings;
     this.patience = patience;
-    this.ranks = settings.nodes > 1 ? [this.startTorchrun()] : this.startRanks();
-    this.exited = Promise.all(this.ranks.map(({ process: child }) => new Promise((end) => child.once('close', end))));
-    const [{ process: first }] = this.ranks;
+    this.processes = new RankProcesses(settings, this.folder, () => void this.end());
+    const { first } = this.processes;
     readMessages(
       first.stdout!,
       (message) => this.receive(message),
@@ -155,47 +124,9 @@ export class Ranks {
   async stop(): Promise<void> {
     this.ending ??= Promise.resolve(new EngineDied('The ranks were stopped.'));
     clearTimeout(this.watchdog);
-    this.kill();
-    await this.exited;
+    this.processes.kill();
+    await this.processes.exited;
     this.forget();
-  }
-
-  private startRanks(): Rank[] {
-    const { ranks } = this.settings;
-    const rendezvous = pathToFileURL(join(this.folder, 'rendezvous')).href;
-    return Array.from({ length: ranks }, (_, rank) => {
-      const own = { RANK: rank, LOCAL_RANK: rank, WORLD_SIZE: ranks, LOCAL_WORLD_SIZE: ranks };
-      const env = Object.fromEntries(Object.entries(own).map(([name, value]) => [name, String(value)]));
-      const settings = { ...env, SELM_RENDEZVOUS: rendezvous };
-      return this.startProcess(`Rank ${rank} of ${ranks}`, ['-m', 'selm_torch'], settings, rank === 0);
-    });
-  }
-
-  private startTorchrun(): Rank {
-    const { ranks, nodes } = this.settings;
-    return this.startProcess(`torchrun of ${nodes} nodes`, torchrunArguments(ranks), {}, true);
-  }
-
-  /** @param talks whether it is rank 0, or hands its stdin and stdout on to rank 0 */
-  private startProcess(name: string, args: string[], env: Record<string, string>, talks: boolean): Rank {
-    const { python, device, threads } = this.settings;
-    const { PYTHONPATH } = process.env;
-    const channel = talks ? 'pipe' : 'ignore';
-    const child = spawn(python, args, {
-      env: {
-        ...process.env,
-        ...env,
-        SELM_DEVICE: device,
-        OMP_NUM_THREADS: String(threads),
-        PYTHONPATH: PYTHONPATH ? `${PYTHON_FOLDER}${delimiter}${PYTHONPATH}` : PYTHON_FOLDER,
-      },
-      stdio: [channel, channel, 'pipe'],
-    });
-    const started: Rank = { name, process: child, stderr: '', isOurs: false };
-    child.stderr!.on('data', (data) => (started.stderr = `${started.stderr}${data}`.slice(-STDERR_KEPT)));
-    child.on('error', (error) => (started.stderr += error.message));
-    child.on('close', () => this.end());
-    return started;
   }
 
   private async started(signal?: AbortSignal): Promise<void> {
@@ -204,7 +135,7 @@ export class Ranks {
     this.watch(this.patience.loading);
     await new Promise<void>((resolve) => {
       this.onReady = resolve;
-      void this.exited.then(() => resolve());
+      void this.processes.exited.then(() => resolve());
     });
     signal?.removeEventListener('abort', stop);
     clearTimeout(this.watchdog);
@@ -216,7 +147,7 @@ export class Ranks {
   }
 
   private send(message: object): void {
-    this.ranks[0].process.stdin!.write(`${JSON.stringify(message)}\n`);
+    this.processes.first.stdin!.write(`${JSON.stringify(message)}\n`);
   }
 
   private receive(message: RankMessage): void {
@@ -255,13 +186,12 @@ export class Ranks {
 
   private endHung(seconds: number): Promise<Error> {
     return this.finish(async (during) => {
-      const stopped = this.ranks.flatMap(({ name, process: { pid } }) => (isStopped(pid!) ? [name] : []));
-      // Ranks answer it with their stack; torchrun does not know it.
-      if (this.settings.nodes === 1) for (const { process: child } of this.ranks) child.kill('SIGUSR1');
+      const { stopped } = this.processes;
+      this.processes.writeStacks();
       await sleep(STACK_MILLISECONDS);
-      this.kill();
-      await this.exited;
-      return hangError(this.ends(), stopped, during, seconds);
+      this.processes.kill();
+      await this.processes.exited;
+      return hangError(this.processes.ends, stopped, during, seconds);
     });
   }
 
@@ -269,10 +199,10 @@ export class Ranks {
   private end(): Promise<Error> {
     return this.finish(async (during) => {
       // The rank that failed first may not be the one whose end is seen first.
-      await Promise.race([this.exited, sleep(SETTLE_MILLISECONDS)]);
-      this.kill();
-      await this.exited;
-      return endError(this.ends(), during, this.reported);
+      await Promise.race([this.processes.exited, sleep(SETTLE_MILLISECONDS)]);
+      this.processes.kill();
+      await this.processes.exited;
+      return endError(this.processes.ends, during, this.reported);
     });
   }
 
@@ -288,37 +218,8 @@ export class Ranks {
     return this.ending;
   }
 
-  private kill(): void {
-    for (const rank of this.ranks) {
-      if (rank.process.exitCode !== null || rank.process.signalCode !== null) continue;
-      rank.isOurs = true;
-      rank.process.kill('SIGKILL');
-    }
-  }
-
   private forget(): void {
     this.removeFolder();
     process.off('exit', this.removeFolder);
-  }
-
-  private ends(): RankEnd[] {
-    return this.ranks.map(({ name, process: { exitCode: code, signalCode: signal }, stderr, isOurs }) => ({
-      name,
-      code,
-      signal,
-      isOurs,
-      stderr,
-    }));
-  }
-}
-
-/** Whether a signal such as SIGSTOP has stopped a process (Linux). */
-function isStopped(pid: number): boolean {
-  try {
-    const status = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    // The name, in parentheses, may hold anything; the state follows it.
-    return 'Tt'.includes(status[status.lastIndexOf(')') + 2]);
-  } catch {
-    return false;
   }
 }

@@ -7,6 +7,7 @@ import { shareVotes } from '../../labelers/people/share-votes.ts';
 import { fewerVotesNote } from '../../labelers/people/votes-note.ts';
 import { readGoldRows } from '../../activities/people/guidance.ts';
 import { ignoredNotes } from '../../activities/prompts/ignored.ts';
+import { sharedNotes } from '../../activities/prompts/shared.ts';
 import { promptsPerRound } from '../../activities/prompts/portions.ts';
 import { InputError } from '../../data/errors.ts';
 import { parseModelId } from '../../data/hub/ids.ts';
@@ -24,7 +25,7 @@ import { knownModels } from '../../engine/model-files/known.ts';
 import { fewStepsWarning, stepsPerEpoch } from '../../engine/protocol/steps.ts';
 import { tensorParallelOf } from '../../engine/vllm/arguments.ts';
 import type { RunConfig } from '../../config/run.ts';
-import { benchmarkProblems, checkLocalPrompts } from '../prompts.ts';
+import { checkLocalBenchmarks, checkLocalPrompts } from '../prompts.ts';
 
 export interface Assumptions {
   /** The GPUs that compute, for their speeds. Default: H100. */
@@ -87,8 +88,9 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
     problems.push(`Adapter ${adapter} does not exist: give a PEFT adapter folder.`);
   } else if (adapter !== undefined && existsSync(adapter) && model)
     await tell(() => readAdapter(adapter, linearLayers(model.shapes)));
-  const checked = await tell(() => checkLocalPrompts(config, unknown));
-  problems.push(...((await tell(() => benchmarkProblems(config))) ?? []));
+  const { benchmarks, problems: unfit } = (await tell(() => checkLocalBenchmarks(config))) ?? { problems: [] };
+  const checked = await tell(() => checkLocalPrompts(config, unknown, benchmarks));
+  problems.push(...unfit);
   const { train, heldOut: held, perRound } = config.prompts;
   const heldOut = checked?.heldOut.length ?? (typeof held === 'number' ? held : await tell(() => countOf(held)));
   const given = checked ? undefined : await tell(() => countOf(train));
@@ -110,6 +112,7 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   const warnings = [
     ...(few === undefined ? [] : [few]),
     ...ignoredNotes(checked?.dropped ?? {}, 'prompts'),
+    ...sharedNotes(checked?.dropped.ofBenchmarks),
     ...(size === undefined ? [] : fewerVotes(config, size)),
   ];
   const gold = config.label.by === 'people' ? config.label.gold : undefined;

@@ -43,7 +43,10 @@ export function integer(value: Value | undefined, otherwise: number): number {
 /** An argument of a filter. */
 export type Given = Value | undefined;
 
+/** Whether an argument is given, and is not none. */
 export const isGiven = (value: Given): value is Value => value !== undefined && value.type !== 'NullValue';
+
+/** Whether an argument is given and true. */
 export const flag = (value: Given): boolean => value !== undefined && truth(value);
 
 /** @throws for an argument that is not given */

@@ -19,6 +19,7 @@ import {
 /** A copy of a value's items. */
 export const listOf = (value: Value): Value[] => [...iterate(value)];
 
+/** The first item; an undefined value that says so if there is none. @param what the name of the item, for this message */
 export const first = (items: Value[], what: string): Value =>
   items[0] ?? new Missing(`No ${what}, sequence was empty.`);
 
@@ -80,6 +81,7 @@ export function slices(items: Value[], number: number, fill: Given): Value[] {
   });
 }
 
+/** The items in groups of the same attribute, in its order, as `groupby` does. */
 export function grouped(value: Value, attribute: Given, otherwise: Given, isCaseSensitive: boolean): Value {
   const keyOf = getter(required(attribute, 'attribute'), isCaseSensitive, otherwise);
   const groups: { key: Value; items: Value[] }[] = [];
@@ -93,6 +95,7 @@ export function grouped(value: Value, attribute: Given, otherwise: Given, isCase
   return new List(groups.map(({ items }) => new Group([shown(items[0]), new List(items)])));
 }
 
+/** The items without those whose key an earlier item has. @throws for a key that Python cannot hash */
 export function unique(items: Value[], keyOf: (of: Value) => Value): Value[] {
   const keys: Value[] = [];
   const seen = new Set<unknown>();

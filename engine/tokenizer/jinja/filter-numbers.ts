@@ -20,6 +20,7 @@ function truncated(value: number): Value | undefined {
   return whole(BigInt(Math.trunc(value)));
 }
 
+/** Python's int(); undefined for what is no number. @throws for infinity */
 export function toInteger(value: Value): Value | undefined {
   if (isUndefined(value)) throw undefinedUsed(value);
   if (typeof value.value === 'string') {
@@ -33,6 +34,7 @@ export function toInteger(value: Value): Value | undefined {
   return typeof number === 'number' ? truncated(number) : whole(number);
 }
 
+/** Python's round(), or Jinja's methods `ceil` and `floor`. @throws for what is no number */
 export function rounded(value: Value, precision: number, method: string): Value {
   const number = numeric(value);
   if (isUndefined(value)) throw undefinedUsed(value);

@@ -4,6 +4,8 @@ import { equal, Flag, Mapping, Missing, whole, type Value } from './values.ts';
 
 /** Thrown by `break` and `continue`, with what the iteration wrote before. */
 export type LoopControl = Error & { written?: string };
+
+/** Whether an error of the library is a `break` or a `continue`. */
 export const isLoopControl = (error: unknown): error is LoopControl =>
   error instanceof Error && ['BreakControl', 'ContinueControl'].includes(error.constructor.name);
 
@@ -12,6 +14,7 @@ class Loop extends Mapping {
   override type = 'LoopValue';
 }
 
+/** The variable `loop` of an iteration. @param changed what the loop's iterations share: the last arguments of `loop.changed()` */
 export function loopOf(items: Value[], index: number, changed: { last?: Value[] }): Value {
   const attributes: [string, Value][] = [
     ['index', whole(index + 1)],

@@ -3,6 +3,7 @@ import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
+import { checkBenchmark } from '../../../activities/benchmarks/check.ts';
 import { checkPrompts, type CheckedPrompts } from '../../../activities/prompts/check.ts';
 import type { PromptCheck } from '../../../activities/prompts/request.ts';
 import type { LengthSettings } from '../../../activities/prompts/limits.ts';
@@ -12,6 +13,7 @@ import { Spool } from '../../../data/spool.ts';
 import type { CallOptions } from '../../../engine/protocol/jobs.ts';
 import type { ModelConfig } from '../../../engine/model-files/config.ts';
 import { loadTokenizer } from '../../../engine/tokenizer/tokenizer.ts';
+import { droppedNotes } from '../../../report/rounds.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { tinyModel } from '../../tiny-model.ts';
 
@@ -365,4 +367,22 @@ describe('while very many are read', () => {
     await expect(reading).rejects.toThrow('stopped');
     expect(done).toBeLessThan(5);
   });
+});
+
+test('training prompts that a benchmark has, too, are counted, in any spelling; held-out ones are not among them', async () => {
+  const config = { maxPositions: 4096 } as ModelConfig;
+  const benchmark = await checkBenchmark({ name: 'ifeval', maxNewTokens: 8 }, { tokenizer: tiny, config }, {});
+  const ifeval = readFileSync(fileURLToPath(new URL('../../../examples/ifeval/prompts.jsonl', import.meta.url)), 'utf8')
+    .split('\n', 4)
+    .map((line) => (JSON.parse(line) as { prompt: string }).prompt);
+  const train = [...questions(3), ifeval[0], ifeval[1].replaceAll(' ', '  '), ifeval[2], ifeval[3]];
+  const limits = { ...ROOMY, optimize: { maxPromptLength: 2000, maxLength: 4000 } };
+  const { dropped, texts } = await check(train, [ifeval[3]], { benchmarks: [benchmark], config, limits });
+  expect(texts).toHaveLength(6);
+  expect(dropped.ofBenchmarks).toEqual({ ifeval: 3 });
+  expect(droppedNotes(dropped).at(-1)).toBe(
+    '3 training prompts are also in the benchmark ifeval: its results do not show what the policy does with new prompts.',
+  );
+  const without = await check(questions(3), [ifeval[3]], { benchmarks: [benchmark], config, limits });
+  expect(without.dropped.ofBenchmarks).toBeUndefined();
 });
