@@ -16,26 +16,48 @@ const TASKS = [
 /** The sections of what was measured. */
 export const unseenSections = (results: StudyResults): string => ifbenchSection(results) + lmEvalSection(results);
 
-function ifbenchSection(results: StudyResults): string {
+/** Which methods win by IFBench, too, in sentences. Empty if it has measured none. */
+export function ifbenchVerdict(results: StudyResults): string {
+  const { methods = [] } = ifbenchOf(results) ?? {};
+  const named = (what: string, isSuch: (gain: Estimate) => boolean) => {
+    const names = methods.filter(({ gain }) => isSuch(gain)).map(({ name }) => name);
+    return names.length > 0 ? [`By IFBench, ${what} the start policy: ${names.join(', ')}.`] : [];
+  };
+  return [
+    ...named('significantly better than', (gain) => isClear(gain) && gain.mean > 0),
+    ...named('significantly worse than', (gain) => isClear(gain) && gain.mean < 0),
+    ...named('not significantly different from', (gain) => !isClear(gain)),
+  ].join(' ');
+}
+
+/** The passes of the start policy and of each method's last policies, with the gain. Undefined if nothing was measured. */
+function ifbenchOf(results: StudyResults) {
   const found = foundOf(results, 'ifbench');
-  if (!found) return '';
+  if (!found) return undefined;
   const start = passesOf(found.start);
-  const rows = found.methods.map(({ name, lasts }) => {
+  const methods = found.methods.map(({ name, lasts }) => {
     const passes = lasts.map(passesOf);
-    return { name, runs: lasts.length, passes, gain: estimateOf(passes.map((last) => less(last, start))) };
+    return { name, passes, gain: estimateOf(passes.map((last) => less(last, start))) };
   });
+  return { start, methods };
+}
+
+function ifbenchSection(results: StudyResults): string {
+  const found = ifbenchOf(results);
+  if (!found) return '';
+  const { start, methods } = found;
   return `### IFBench
 
 [IFBench](https://arxiv.org/abs/2507.02833) has ${start.length} prompts with instructions of other kinds than IFEval's, which training never sees. Its
-authors' program checks the greedy responses (loose accuracy, as they report it). ${rows.map(verdictOf).join(' ')}
+authors' program checks the greedy responses (loose accuracy, as they report it). ${ifbenchVerdict(results)}
 
 ${markdownTable(
   ['', 'runs', 'IFBench, %', 'less start, points'],
   [
     ['start', '', cell(estimateOf([start]), percent), ''],
-    ...rows.map(({ name, runs, passes, gain }) => [
+    ...methods.map(({ name, passes, gain }) => [
       name,
-      runs,
+      passes.length,
       cell(estimateOf(passes), percent),
       difference(gain, percent),
     ]),
@@ -43,12 +65,6 @@ ${markdownTable(
 )}
 
 `;
-}
-
-/** Whether a method wins by IFBench, too. */
-function verdictOf({ name, gain }: { name: string; gain: Estimate }): string {
-  if (!isClear(gain)) return `By it, ${name} does not differ significantly from the start policy.`;
-  return `By it, ${name} is significantly ${gain.mean > 0 ? 'better' : 'worse'} than the start policy.`;
 }
 
 function lmEvalSection(results: StudyResults): string {

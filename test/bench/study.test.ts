@@ -167,7 +167,7 @@ test('the page shows what training does not aim at, and how it has changed', () 
     '| 2.0 ± 3.0 |  | 40.0 ± 1.0 |',
     '2 | 3.0 ± 3.0 | +1.0 ± 4.2 | 39.0 ± 1.0 | -1.0 ± 1.4',
   ]);
-  expect(page).toContain('By it, selm-0.1 is significantly better than the start policy.');
+  expect(page).toContain('By IFBench, significantly better than the start policy: selm-0.1.');
 });
 
 test('every method is an objective with its own settings', () => {
