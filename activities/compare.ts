@@ -78,7 +78,7 @@ const filesIn = async (folder: string) =>
 
 async function compareFiles(file: string, paths: readonly [string, string], start: Tensors): Promise<Difference> {
   if (file.endsWith('.safetensors'))
-    return compareTensors(file, paths.map(openSafetensors) as [Tensors, Tensors], start);
+    return compareTensors(file, paths.map((file) => openSafetensors(file)) as [Tensors, Tensors], start);
   const [a, b] = await Promise.all(paths.map((path) => readFile(path)));
   if (a.equals(b)) return NONE;
   if (file.endsWith('.json')) return compareValues(file, JSON.parse(a.toString()), JSON.parse(b.toString()));

@@ -1,15 +1,27 @@
 /** Flags and summary of the training commands. */
 import { join } from 'node:path';
+import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { describeRowCounts, trainedRows } from '../data/row-counts.ts';
-import type { TrainResult } from '../engine/protocol/jobs.ts';
+import type { Policy, TrainResult } from '../engine/protocol/jobs.ts';
 import { trainingSchema, type TrainingSettings } from '../engine/protocol/settings.ts';
 import { fewStepsWarning } from '../engine/protocol/steps.ts';
-import { SettingsFlags } from './settings.ts';
+import { SettingsFlags, type GivenFlags } from './settings.ts';
 import { summarize } from './step.ts';
 
 /** PEFT's name is better known than `--lora-rslora`. */
 export const trainingFlags = new SettingsFlags(trainingSchema, { named: { 'lora.rslora': 'rslora' } });
+
+/**
+ * Checks that flags of a new LoRA adapter are given only where training makes one.
+ * @param adapter that training starts from
+ * @throws InputError that names the flag
+ */
+export function checkLoraFlags(flags: GivenFlags, { full }: TrainingSettings, { adapter }: Policy): void {
+  const given = trainingFlags.given(flags).find(({ key }) => key.startsWith('lora.'));
+  const why = full ? '--full trains all weights' : adapter && `training continues the adapter ${adapter} as it is`;
+  if (given && why) throw new InputError(`${given.flag} is for a new LoRA adapter, but ${why}: remove the flag.`);
+}
 
 /**
  * Writes the metrics of each optimizer step to `metrics.jsonl` beside the policy, prints the last ones, and warns of a training that has

@@ -73,6 +73,13 @@ const finishReason = z.enum(['stop', 'length']);
 
 const tokenIds = z.array(z.int().nonnegative()).min(1);
 
+/** The prompts of responses for which a row's prompt is not the same (see `preferenceSchema`). */
+const rolePrompts = {
+  chosen_prompt_input_ids: tokenIds.optional(),
+  rejected_prompt_input_ids: tokenIds.optional(),
+  reference_prompt_input_ids: tokenIds.optional(),
+};
+
 /** A prompt. Further fields (constraints, reference answers, …) are passed to the labelers unchanged. */
 export const promptSchema = z.looseObject({
   id: z.string(),
@@ -179,8 +186,7 @@ export const preferenceSchema = z.looseObject({
   chosen_input_ids: tokenIds.optional(),
   rejected_input_ids: tokenIds.optional(),
   reference_input_ids: tokenIds.optional(),
-  chosen_prompt_input_ids: tokenIds.optional(),
-  rejected_prompt_input_ids: tokenIds.optional(),
+  ...rolePrompts,
   chosen_finish_reason: finishReason.optional(),
   rejected_finish_reason: finishReason.optional(),
   reference_finish_reason: finishReason.optional(),
@@ -193,6 +199,7 @@ export const tokenizedPreferenceSchema = z.looseObject({
   chosen_input_ids: tokenIds,
   rejected_input_ids: tokenIds,
   reference_input_ids: tokenIds.optional(),
+  ...rolePrompts,
   confidence: z.number().optional(),
 });
 export type TokenizedPreferenceRecord = z.infer<typeof tokenizedPreferenceSchema>;

@@ -37,6 +37,7 @@ export function describeRowCounts(counts: RowCounts): string[] {
 
 /** The error for a file without a row to train on. */
 export function nothingLeft({ rows, equal, promptTooLong }: RowCounts): string {
+  if (rows === 0) return 'There is nothing to train on: the data has no rows.';
   const reasons: [number, string][] = [
     [equal, 'chosen and rejected are the same tokens'],
     [promptTooLong, "the prompt alone fills maxLength or the model's context"],

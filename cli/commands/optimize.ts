@@ -14,7 +14,7 @@ import {
   withEngine,
   type PolicyFlags,
 } from '../step.ts';
-import { reportTraining, trainingFlags } from '../training.ts';
+import { checkLoraFlags, reportTraining, trainingFlags } from '../training.ts';
 
 const objectiveFlags = new SettingsFlags(objectiveSchema, { named: { name: 'objective' } });
 
@@ -44,6 +44,7 @@ export function optimizeCommand(): Command {
     const { seed } = seedFlags.read(flags);
     const compute = computeOf(flags);
     const policy = await policyOf(flags);
+    checkLoraFlags(flags, training, policy);
     const adapter = flags.referenceAdapter ?? policy.adapter;
     const reference = { ...policy, ...(adapter !== undefined && { adapter }) };
     const { rows, numbers } = await readPreferences(flags.preferences);

@@ -11,7 +11,7 @@ import {
   withEngine,
   type PolicyFlags,
 } from '../step.ts';
-import { reportTraining, trainingFlags } from '../training.ts';
+import { checkLoraFlags, reportTraining, trainingFlags } from '../training.ts';
 
 interface Flags extends PolicyFlags {
   demonstrations: string;
@@ -35,6 +35,7 @@ export function sftCommand(): Command {
     const { seed } = seedFlags.read(flags);
     const compute = computeOf(flags);
     const policy = await policyOf(flags);
+    checkLoraFlags(flags, training, policy);
     const rows = await readDemonstrations(flags.demonstrations);
     warnOfIgnored(policy, rows);
     const job = { policy, rows, training, seed, outDir: flags.out, ...compute };

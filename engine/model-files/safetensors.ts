@@ -19,6 +19,13 @@ export interface TensorEntry {
 const bytesPerElement = { F32: 4, F16: 2, BF16: 2 } as const;
 type Dtype = keyof typeof bytesPerElement;
 
+/**
+ * Attention masks, which older versions of transformers saved as buffers (Pythia's files have them) and newer ones ignore: their names,
+ * and bytes per element of their types.
+ */
+const MASK = /\.(attn|attention)\.bias$/;
+const bytesPerMaskElement = { BOOL: 1, U8: 1 } as const;
+
 const LENGTH_BYTES = 8;
 /** The reference implementation's limit. */
 const MAX_HEADER = 100_000_000;
@@ -33,10 +40,11 @@ const headerSchema = z.record(z.string(), z.unknown());
 
 /**
  * Reads a file's header.
+ * @param masks gets the names of attention masks, which are left out
  * @returns the tensors by name
  * @throws InputError when the file is missing or cut short, or when its header contradicts itself or the file's size
  */
-export function openSafetensors(file: string): Map<string, TensorEntry> {
+export function openSafetensors(file: string, masks = new Set<string>()): Map<string, TensorEntry> {
   const damaged = (what: string): never => {
     throw new InputError(`${file} is damaged: ${what}; download it again.`);
   };
@@ -69,18 +77,21 @@ export function openSafetensors(file: string): Map<string, TensorEntry> {
         shape,
         data_offsets: [from, to],
       } = entry;
-      if (!Object.hasOwn(bytesPerElement, dtype)) {
+      const isMask = MASK.test(name) && Object.hasOwn(bytesPerMaskElement, dtype);
+      const sizes: Record<string, number> = isMask ? bytesPerMaskElement : bytesPerElement;
+      if (!Object.hasOwn(sizes, dtype)) {
         throw new InputError(
           `${file}: tensor "${name}" is ${dtype}, which is not supported; convert it to F32, F16 or BF16.`,
         );
       }
-      const length = shape.reduce((total, dim) => total * dim, bytesPerElement[dtype as Dtype]);
+      const length = shape.reduce((total, dim) => total * dim, sizes[dtype]);
       if (from !== end || to - from !== length) {
         damaged(
           `tensor "${name}" of shape [${shape}] ${dtype} claims bytes ${from} to ${to}, not ${end} to ${end + length}`,
         );
       }
-      tensors.set(name, { name, dtype: dtype as Dtype, shape, file, offset: start + from, length });
+      if (isMask) masks.add(name);
+      else tensors.set(name, { name, dtype: dtype as Dtype, shape, file, offset: start + from, length });
       end = to;
     }
     if (start + end !== size) damaged(`its tensors end at byte ${start + end}, the file at ${size}`);

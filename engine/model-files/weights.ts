@@ -30,12 +30,13 @@ export function openModelWeights(folder: string): Map<string, TensorEntry> {
   const { success, data } = indexSchema.safeParse(jsonOf(readText(index)));
   if (!success) throw new InputError(`${index} is damaged: it has no "weight_map"; download it again.`);
   const tensors = new Map<string, TensorEntry>();
+  const masks = new Set<string>();
   for (const shard of [...new Set(Object.values(data.weight_map))].sort()) {
     if (!isContained(shard))
       throw new InputError(
         `${index} names the file "${shard}", which is outside the model's folder: download the model from a source that you trust.`,
       );
-    for (const [name, entry] of openSafetensors(join(folder, shard))) {
+    for (const [name, entry] of openSafetensors(join(folder, shard), masks)) {
       const other = tensors.get(name);
       if (other)
         throw new InputError(
@@ -45,7 +46,7 @@ export function openModelWeights(folder: string): Map<string, TensorEntry> {
     }
   }
   for (const [name, shard] of Object.entries(data.weight_map)) {
-    if (tensors.get(name)?.file === join(folder, shard)) continue;
+    if (tensors.get(name)?.file === join(folder, shard) || masks.has(name)) continue;
     throw new InputError(`${index} says that ${shard} holds "${name}", but it does not: download the model again.`);
   }
   return tensors;

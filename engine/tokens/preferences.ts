@@ -137,8 +137,7 @@ function encodeRoles(
   const asText = present.filter((role) => row[`${role}_input_ids`] === undefined);
   const encoded =
     asText.length > 0 ? encodeTexts(policy.tokenizer(), row as PreferenceRecord, texts!, asText) : undefined;
-  const rolePrompt = (role: Role) =>
-    (row as Record<string, unknown>)[`${role}_prompt_input_ids`] as number[] | undefined;
+  const rolePrompt = (role: Role) => row[`${role}_prompt_input_ids`];
   const tokens = (role: Role): TokenizedResponse => {
     const ids = row[`${role}_input_ids`];
     if (!ids) return encoded!.responses.get(role)!;

@@ -9,7 +9,7 @@
  *     PYTHONPATH=python python -m torch.distributed.run --nproc-per-node=GPUS -m selm_torch
  *
  * in a loop, since torchrun ends when a rank on any node does. The ranks read jobs and models and write checkpoints by path: TMPDIR,
- * SELM_CACHE and SELM_STORE are folders that all nodes share.
+ * SELM_CACHE and SELM_STORE (or SELM_HOME, which has the cache of a store on S3) are folders that all nodes share, at the same paths.
  */
 import { InputError } from '../../data/errors.ts';
 

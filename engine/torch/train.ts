@@ -11,7 +11,6 @@ import type { OptimizeJob, Progress, SftJob, TrainedSteps, TrainMetrics, TrainRe
 import { writeTemplates } from '../tokenizer/template-files.ts';
 import { openPolicyFiles, type PolicyFiles } from '../tokens/policy.ts';
 import { demonstrationExamples, demonstrationMetrics } from '../training/demonstrations.ts';
-import { checkDisk } from '../training/disk.ts';
 import { trainingHash, trainingValues } from '../training/training-hash.ts';
 import type { Example } from '../training/groups.ts';
 import { preferenceMetrics } from '../training/preference.ts';
@@ -32,6 +31,7 @@ interface Task<E extends Example> {
 /** `EngineMethods.optimize`. */
 export async function optimize(job: OptimizeJob, context: JobContext): Promise<TrainResult> {
   const opened = openPolicyFiles(job.policy);
+  checkTraining(job, opened.model);
   const { examples, counts } = await optimizeExamples(job, opened, (policy, responses) =>
     scoreResponses('optimize (reference)', job, policy, responses, context),
   );
@@ -46,6 +46,7 @@ export async function optimize(job: OptimizeJob, context: JobContext): Promise<T
 /** `EngineMethods.sft`. */
 export async function sft(job: SftJob, context: JobContext): Promise<TrainResult> {
   const opened = openPolicyFiles(job.policy);
+  checkTraining(job, opened.model);
   const { examples, counts } = demonstrationExamples(job, opened);
   return trainPolicy(
     'sft',
@@ -67,8 +68,6 @@ async function trainPolicy<E extends Example>(
 ): Promise<TrainResult> {
   const { outDir, policy, training } = job;
   const { examples } = task;
-  checkTraining(job, examples);
-  checkDisk(job, model.tensors);
   const plan = planSteps(examples.length, training, job.seed);
   const ranks = await context.ranks(job);
   // A fresh adapter has the same numbers in every backend.

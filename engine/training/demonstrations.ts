@@ -27,7 +27,7 @@ export function demonstrationExamples(
     promptTooLong: rows.length - examples.length,
     promptNotPrefix: rows.filter(({ isPrefix }) => !isPrefix).length,
   };
-  if (examples.length === 0 && rows.length > 0) throw new InputError(nothingLeft(counts));
+  if (examples.length === 0) throw new InputError(nothingLeft(counts));
   return { examples, counts };
 }
 

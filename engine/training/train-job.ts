@@ -3,14 +3,14 @@ import { InputError } from '../../data/errors.ts';
 import { readJsonl } from '../../data/jsonl.ts';
 import { referenceLogpsSchema, type ReferenceLogps } from '../../data/records.ts';
 import { nothingLeft, type RowCounts } from '../../data/row-counts.ts';
-import { layersOf } from '../model-files/linear-layers.ts';
+import { layersOf, targetLayers } from '../model-files/linear-layers.ts';
 import { freshAdapter, readAdapter, type Adapter } from '../model-files/lora.ts';
 import type { ModelFolder } from '../model-files/model.ts';
 import { checkNewFolder } from '../model-files/new-folder.ts';
 import type { OptimizeJob, Policy, ReferenceJob, SftJob } from '../protocol/jobs.ts';
 import { tokenizePreferences, type TokenizedPreference } from '../tokens/preferences.ts';
 import type { TextPolicy, TokenizedResponse } from '../tokens/responses.ts';
-import type { Example } from './groups.ts';
+import { checkDisk } from './disk.ts';
 import { needsOf } from '../protocol/objectives.ts';
 import { examplesWithLogps, logpsByRole, preferenceExamples, smoothed, type PreferenceExample } from './preference.ts';
 
@@ -30,7 +30,7 @@ export async function optimizeExamples(
   const byAgreement = objective.labelSmoothing === 'agreement';
   const uses = { reference: needsOf(objective).referenceResponse !== undefined, confidence: byAgreement };
   const { rows, counts } = await tokenizePreferences(policy, source, training, uses);
-  if (rows.length === 0 && counts.rows > 0) throw new InputError(nothingLeft(counts));
+  if (rows.length === 0) throw new InputError(nothingLeft(counts));
   const noConfidence = rows.filter(({ confidence }) => confidence === undefined).length;
   return {
     examples: smoothed(await examplesOf(job, rows, logpsUnder), rows, objective),
@@ -72,15 +72,20 @@ export async function referenceLogps(
   return examples.map(logpsByRole);
 }
 
-/** @throws InputError when there is nothing to train on, no room for the result, or an adapter where all weights are to be trained */
-export function checkTraining({ outDir, policy, training }: OptimizeJob | SftJob, examples: Example[]): void {
-  if (examples.length === 0) throw new InputError('There is nothing to train on: the data has no rows.');
+/**
+ * Checks what does not depend on the rows, before anything is computed of them: reference log-probabilities of many rows take hours.
+ * @throws InputError when there is no room for the result, an adapter where all weights are to be trained, or no layer of a name
+ */
+export function checkTraining(job: OptimizeJob | SftJob, model: ModelFolder): void {
+  const { outDir, policy, training } = job;
   checkNewFolder(outDir, 'the trained policy');
+  checkDisk(job, model.tensors);
   if (training.full && policy.adapter !== undefined) {
     throw new InputError(
       `Training all weights starts from a model without an adapter: merge ${policy.adapter} into it first (selm export).`,
     );
   }
+  if (!training.full && policy.adapter === undefined) targetLayers(layersOf(model), training.lora.targets);
 }
 
 /** The adapter that a training starts from: the policy's, or a fresh one. */

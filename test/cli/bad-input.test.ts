@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { selm } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
-import { otherAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { otherAdapter, tinyAdapter, tinyModel, tinyPrompts } from '../tiny-model.ts';
 
 const folder = temporaryFolder();
 const path = (name: string) => join(folder, name);
@@ -133,6 +133,16 @@ const cases: [what: string, args: string[], said: string[]][] = [
     'a LoRA layer that there is not',
     optimize({ 'lora-targets': 'q_proj,z_proj' }),
     ['lora.targets', 'z_proj', 'k_proj'],
+  ],
+  [
+    'settings of a new LoRA adapter where there is one',
+    optimize({ adapter: tinyAdapter, 'lora-rank': '4' }),
+    ['--lora-rank', `training continues the adapter ${tinyAdapter}`],
+  ],
+  [
+    'settings of a LoRA adapter where all weights are trained',
+    [...optimize({ 'lora-alpha': '4' }), '--full'],
+    ['--lora-alpha', '--full trains all weights'],
   ],
   ['a training without room for its result', optimize({ out: model }), [model, 'not empty']],
   ['a training into a file', optimize({ out: preferences }), [preferences, 'is a file']],

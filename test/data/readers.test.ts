@@ -42,6 +42,13 @@ describe('preferences', () => {
     [{ chosen_input_ids: [2], rejected_input_ids: [3] }, /line 2 has no "prompt_input_ids"; every row needs one\.$/],
     [{ ...tokens, chosen_input_ids: [-1] }, /line 2 has a wrong "chosen_input_ids\.0"/],
     [{ ...tokens, chosen_input_ids: [] }, /line 2 has a wrong "chosen_input_ids"/],
+    [{ ...tokens, chosen_prompt_input_ids: [] }, /line 2 has a wrong "chosen_prompt_input_ids"/],
+    [{ ...tokens, rejected_prompt_input_ids: 'x' }, /line 2 has a wrong "rejected_prompt_input_ids"/],
+    [{ ...tokens, reference_prompt_input_ids: [-1] }, /line 2 has a wrong "reference_prompt_input_ids\.0"/],
+    [
+      { prompt: 'x', chosen: 'y', rejected: 'z', reference_prompt_input_ids: [1.5] },
+      /line 2 has a wrong "reference_prompt_input_ids\.0"/,
+    ],
   ])('refuse %j', async (row, message) => {
     const path = fileOf('bad-preferences.jsonl', { prompt: 'x', chosen: 'y', rejected: 'z' }, row);
     await expect(readPreferences(path)).rejects.toThrow(message);

@@ -2,6 +2,7 @@
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { InputError } from '../../data/errors.ts';
 import { LocalEngine } from '../../engine/onnx/engine.ts';
 import { JobAborted, TrainingDiverged } from '../../engine/protocol/errors.ts';
 import type { Progress, SampleJob, SftJob } from '../../engine/protocol/jobs.ts';
@@ -102,6 +103,14 @@ describe('supervised fine-tuning', () => {
     mkdirSync(outDir);
     writeFileSync(join(outDir, 'notes.txt'), 'mine');
     await expect(engine.run('sft', sftJob('taken'), undisturbed)).rejects.toThrow(`${outDir} is not empty`);
+  });
+
+  test('does not write below a file', async () => {
+    const file = join(scratch, 'a-file');
+    writeFileSync(file, '');
+    await expect(engine.run('sft', sftJob('a-file/new/folder'), undisturbed)).rejects.toThrow(
+      new InputError(`${file}/new/folder is below the file ${file}: give a new folder for the trained policy.`),
+    );
   });
 
   test('of all weights does not start from an adapter', async () => {

@@ -4,7 +4,6 @@ import { writeAdapter } from '../../model-files/lora.ts';
 import type { OptimizeJob, SftJob, TrainResult } from '../../protocol/jobs.ts';
 import { writeTemplates } from '../../tokenizer/template-files.ts';
 import { demonstrationExamples } from '../../training/demonstrations.ts';
-import { checkDisk } from '../../training/disk.ts';
 import { trainingHash, trainingValues } from '../../training/training-hash.ts';
 import type { Example } from '../../training/groups.ts';
 import { checkTraining, optimizeExamples, startAdapter } from '../../training/train-job.ts';
@@ -24,6 +23,7 @@ import { scoreResponses } from './score.ts';
 /** `EngineMethods.optimize`. */
 export async function optimize(job: OptimizeJob, context: JobContext): Promise<TrainResult> {
   const opened = openLlamaPolicy(job.policy);
+  checkTraining(job, opened.model);
   const { examples, counts } = await optimizeExamples(job, opened, (policy, responses) =>
     scoreResponses({ policy, threads: job.threads }, openLlamaPolicy(policy), responses, context),
   );
@@ -33,6 +33,7 @@ export async function optimize(job: OptimizeJob, context: JobContext): Promise<T
 /** `EngineMethods.sft`. */
 export async function sft(job: SftJob, context: JobContext): Promise<TrainResult> {
   const opened = openLlamaPolicy(job.policy);
+  checkTraining(job, opened.model);
   const { examples, counts } = demonstrationExamples(job, opened);
   return trainPolicy(job, opened, demonstrationTask(examples), counts, context);
 }
@@ -46,8 +47,6 @@ async function trainPolicy<E extends Example>(
 ): Promise<TrainResult> {
   const { model } = opened;
   const { outDir, policy, training, seed } = job;
-  checkTraining(job, task.examples);
-  checkDisk(job, model.tensors);
   // Training needs more memory than any other job. So no session stays open.
   await sessions.clear();
   const adapter = training.full ? undefined : startAdapter(job, model);

@@ -7,7 +7,6 @@ import { float32, scalar, Session, type Feeds } from '../session.ts';
 import { copyModelFiles } from '../../model-files/copy.ts';
 import type { Adapter } from '../../model-files/lora.ts';
 import type { TensorFiles } from '../../model-files/model.ts';
-import { checkNewFolder } from '../../model-files/new-folder.ts';
 import { readTensorF32, writeSafetensors } from '../../model-files/safetensors.ts';
 
 /** Computes W + scale B A of one linear layer. */
@@ -48,7 +47,6 @@ export async function mergeAdapter(
 /**
  * Writes a Hugging Face model folder: `weights` as float32, and everything else (configuration, tokenizer, templates) as in `source`.
  * @param changes of config.json, if the weights are not those of the configuration in `source`
- * @throws InputError when `folder` is not empty, or a file
  */
 export async function writeModel(
   folder: string,
@@ -56,7 +54,6 @@ export async function writeModel(
   weights: Feeds,
   changes: { tie_word_embeddings?: boolean } = {},
 ): Promise<void> {
-  checkNewFolder(folder, 'the model');
   mkdirSync(folder, { recursive: true });
   copyModelFiles(source, folder, changes);
   const tensors = Object.entries(weights).map(([name, tensor]) => ({

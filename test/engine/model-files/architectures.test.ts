@@ -1,5 +1,5 @@
 /** Models of architectures that only the torch backend computes: everything in Node takes them (see test/fixtures/architectures). */
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { InputError } from '../../../data/errors.ts';
@@ -147,3 +147,24 @@ test('a policy is opened without a backend, and a model of texts and images is r
     'asks for a model of texts and images (text_config), which is not supported',
   );
 });
+
+test.each(['BOOL', 'U8'])(
+  'attention masks in the files, as Pythia has them (%s), are ignored as by transformers',
+  (dtype) => {
+    const [source, target] = [modelOf('gptneox'), join(folder, `masks-${dtype}`)];
+    mkdirSync(target);
+    copyFileSync(join(source, 'config.json'), join(target, 'config.json'));
+    // The second shard has the masks alone.
+    const [weights, masks] = [1, 2].map((shard) => `model-0000${shard}-of-00002.safetensors`);
+    copyFileSync(join(source, 'model.safetensors'), join(target, weights));
+    const name = 'gpt_neox.layers.0.attention.bias';
+    const header = Buffer.from(JSON.stringify({ [name]: { dtype, shape: [1, 1, 4, 4], data_offsets: [0, 16] } }));
+    const length = Buffer.alloc(8);
+    length.writeBigUInt64LE(BigInt(header.length));
+    writeFileSync(join(target, masks), Buffer.concat([length, header, Buffer.alloc(16, 1)]));
+    const names = [...openModelFolder(source).tensors.keys()];
+    const map = { ...Object.fromEntries(names.map((tensor) => [tensor, weights])), [name]: masks };
+    writeFileSync(join(target, 'model.safetensors.index.json'), JSON.stringify({ weight_map: map }));
+    expect([...openModelFolder(target).tensors.keys()]).toEqual(names);
+  },
+);

@@ -6,6 +6,7 @@ import { InputError } from '../../../../data/errors.ts';
 import { layersOf } from '../../../../engine/model-files/linear-layers.ts';
 import { readLlamaConfig } from '../../../../engine/model-files/llama-config.ts';
 import { openLlamaFolder, openModelFolder } from '../../../../engine/model-files/model.ts';
+import { exportModel } from '../../../../engine/onnx/jobs/export.ts';
 import { mergeAdapter, writeModel } from '../../../../engine/onnx/model/export.ts';
 import { freshAdapter, readAdapter, writeAdapter } from '../../../../engine/model-files/lora.ts';
 import { openSafetensors, readTensorF32 } from '../../../../engine/model-files/safetensors.ts';
@@ -108,7 +109,7 @@ describe('a model with its adapter merged in', () => {
   });
 
   test('is not written into a folder that is not empty', async () => {
-    await expect(writeModel(given, llama, {})).rejects.toThrow(
+    await expect(exportModel({ policy: { model: llama }, outDir: given })).rejects.toThrow(
       new InputError(`${given} is not empty: give a new folder for the model.`),
     );
   });
