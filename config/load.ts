@@ -20,7 +20,18 @@ import { readSections } from './yaml-file.ts';
  * @throws InputError that names the file and the key
  */
 export function loadConfig(file: string, settings: Settings = {}): RunConfig {
-  return readConfig(file, withSettings(readSections(file, "a run's"), settings), dirname(file));
+  const document = withSettings(readSections(file, "a run's"), settings);
+  const config = readConfig(file, document, dirname(file));
+  checkLora(file, document, config);
+  return config;
+}
+
+/** @throws InputError when settings of a new LoRA adapter are given, but training makes none */
+function checkLora(file: string, document: object, { adapter, optimize: { full } }: RunConfig): void {
+  const { optimize } = document as { optimize?: { lora?: unknown } | null };
+  if (optimize?.lora === undefined || (adapter === undefined && !full)) return;
+  const why = full ? 'optimize.full trains all weights' : `training continues the adapter ${adapter} as it is`;
+  throw new InputError(`${file}: "optimize.lora" is for a new LoRA adapter, but ${why}: remove one of the two.`);
 }
 
 /**

@@ -55,7 +55,7 @@ export const isNamed = (layer: string, targets: string[]): boolean =>
  * @throws InputError when the model has no layer of a name
  */
 export function targetLayers(layers: LinearLayers, targets: string[]): LinearLayers {
-  if (targets.includes(ALL_LINEAR)) return layers;
+  if (targets.length === 1 && targets[0] === ALL_LINEAR) return layers;
   const names = [...layers.keys()];
   const missing = targets.find((target) => !names.some((name) => isNamed(name, [target])));
   if (missing !== undefined) {

@@ -226,6 +226,18 @@ describe('a server that samples', () => {
   });
 });
 
+test('settings of a new LoRA adapter are refused where training makes none', () => {
+  const lora = ['optimize:', '  lora: { rank: 8 }'];
+  expect(refusal(...REQUIRED, ...lora, '  full: true')).toBe(
+    'run.yaml: "optimize.lora" is for a new LoRA adapter, but optimize.full trains all weights: remove one of the two.',
+  );
+  expect(refusal(...REQUIRED, 'adapter: name@3', ...lora)).toBe(
+    'run.yaml: "optimize.lora" is for a new LoRA adapter, but training continues the adapter name@3 as it is: remove one of the two.',
+  );
+  write(...REQUIRED, ...lora);
+  expect(loadConfig(file).optimize.lora.rank).toBe(8);
+});
+
 describe('an unknown key is refused with the one that was meant', () => {
   test.each([
     ['optimise:\n  epochs: 2', 'optimise', 'optimize'],
