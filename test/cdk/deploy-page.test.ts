@@ -112,11 +112,11 @@ it.each([
   ],
   [
     { gpu: { pools: { single: { idleMinutes: 1441 } } } },
-    '"gpu.pools.single.idleMinutes" cannot be 1441: expected at most 1440; see docs/deployment-settings.md.',
+    '"gpu.pools.single.idleMinutes" cannot be 1441: expected number to be <=1440; see docs/deployment-settings.md.',
   ],
   [
     { gpu: { pools: { node: { fallbackMinutes: 1421 } } } },
-    '"gpu.pools.node.fallbackMinutes" cannot be 1421: expected at most 1420; see docs/deployment-settings.md.',
+    '"gpu.pools.node.fallbackMinutes" cannot be 1421: expected number to be <=1420; see docs/deployment-settings.md.',
   ],
   [
     { gpu: { pools: { single: { capacity: 'auto-scaling-group', instanceType: 'g6.xlarge' } } } },
