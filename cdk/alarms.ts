@@ -3,19 +3,12 @@ import { Alarm, ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-clo
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import type { ITopic } from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
-import type { PoolConfig } from '../config/deployment/gpu.ts';
+import { START_MINUTES, type PoolConfig } from '../config/deployment/gpu.ts';
+import { capacitiesOf } from './gpu-capacity.ts';
 import { unservedDemand, type Work } from './metrics.ts';
 
-/** Minutes to start an instance and load the image and the model. */
-const START_MINUTES = 20;
-
 /** Notifies `topic` of work for which no worker comes. */
-export function alarmWhenStarved(
-  scope: Construct,
-  work: Work,
-  { spot, fallbackMinutes }: PoolConfig,
-  topic: ITopic,
-): void {
+export function alarmWhenStarved(scope: Construct, work: Work, pool: PoolConfig, topic: ITopic): void {
   new Alarm(scope, 'Starved', {
     metric: unservedDemand(work),
     alarmDescription:
@@ -23,7 +16,7 @@ export function alarmWhenStarved(
       'GPU instances.',
     comparisonOperator: ComparisonOperator.GREATER_THAN_THRESHOLD,
     threshold: 0,
-    evaluationPeriods: START_MINUTES + (spot ? fallbackMinutes : 0),
+    evaluationPeriods: START_MINUTES + (capacitiesOf(pool).length > 1 ? pool.fallbackMinutes : 0),
     treatMissingData: TreatMissingData.NOT_BREACHING,
   }).addAlarmAction(new SnsAction(topic));
 }

@@ -10,7 +10,7 @@ const OWN = ['worker', 'ui'];
  * Reached without the proxy: the machine itself, ECS's metadata and agent, and AWS. ECS pulls images and writes logs without a proxy
  * whatever a container's variables say, so AWS must be reachable directly anyway.
  */
-const DIRECT = ['127.0.0.1', 'localhost', '169.254.169.254', '169.254.170.2', '.amazonaws.com'];
+const DIRECT = ['127.0.0.1', 'localhost', '169.254.169.254', '169.254.170.2', '.amazonaws.com', '.amazonaws.com.cn'];
 
 /** Node's own certificates are in the program; this file adds to them. Python and Temporal's core read a file with all of them. */
 const ADDED = '/tmp/selm-ca.pem';

@@ -4,6 +4,7 @@ import { poolsOf } from '../config/deployment/gpu.ts';
 import { endpointsOf, zonesOf } from '../config/deployment/network.ts';
 import { type PriceName } from '../config/prices.ts';
 import { SERVER, UI } from './fargate-sizes.ts';
+import { capacitiesOf } from './gpu-capacity.ts';
 
 export interface CostLine {
   what: string;
@@ -57,7 +58,7 @@ export function idleCost(config: DeployConfig): Cost {
     if (!stopped) fargate('web pages', UI.cpu, UI.memoryMiB);
     perHour('application load balancer', 1, price('applicationLoadBalancerHour'));
     if (ui !== true) {
-      perHour('public addresses of the load balancer', ZONES, price('publicAddressHour'));
+      perHour('public addresses of the load balancer', zones, price('publicAddressHour'));
       perMonth('client secret', 1, price('secretMonth'));
     }
   }
@@ -68,12 +69,15 @@ export function idleCost(config: DeployConfig): Cost {
     }
     perHour('network load balancer', 1, price('networkLoadBalancerHour'));
     perMonth('database storage, GB', 10, price('auroraStorageGbMonth'));
-    perMonth('keys and secrets of the database', 1, price('kmsKeyMonth') + price('secretMonth'));
+    // Its key is that of the account for Amazon RDS, which costs nothing, or the one that the configuration names.
+    perMonth('secret of the database', 1, price('secretMonth'));
   } else {
-    if (temporal.privateLinkService !== undefined) perHour('PrivateLink', ZONES, price('interfaceEndpointHour'));
+    if (temporal.privateLinkService !== undefined) perHour('PrivateLink', zones, price('interfaceEndpointHour'));
     perMonth('API key', 1, price('secretMonth'));
   }
-  perMonth('keys of artifacts and alarms', 2, price('kmsKeyMonth'));
+  // One of the artifacts, unless they are in an existing bucket, and one of the alarms. A key that the configuration names exists anyway.
+  const keys = config.kmsKeyArn !== undefined ? 0 : config.storage.bucket !== undefined ? 1 : 2;
+  if (keys > 0) perMonth('keys of artifacts and alarms', keys, price('kmsKeyMonth'));
   perMonth('metrics', METRICS, price('metricMonth'));
   perMonth('alarms, metrics of', alarmMetrics(config), price('alarmMonth'));
   perMonth('artifacts, GB', STORED_GB, price('s3GbMonth'));
@@ -87,7 +91,7 @@ export function idleCost(config: DeployConfig): Cost {
  */
 function alarmMetrics(config: DeployConfig): number {
   const pools = poolsOf(config);
-  const ofPools = pools.map(({ pool }) => (pool.spot && pool.capacityBlock === undefined ? 2 + 4 : 2) + 2 + 3);
+  const ofPools = pools.map(({ pool }) => (capacitiesOf(pool).length > 1 ? 2 + 4 : 2) + 2 + 3);
   const withoutNode = pools.length === 1 ? 1 : 0;
   const ofServer = config.temporal.kind === 'self-hosted' ? (isStopped(config) ? 3 : 4) : 0;
   return ofPools.reduce((sum, count) => sum + count, 4 + withoutNode + ofServer);

@@ -1,6 +1,6 @@
 /** The instance types of a pool's workers, and their prices. */
 import type { DeployConfig } from '../config/deployment.ts';
-import { poolsOf, type PoolConfig } from '../config/deployment/gpu.ts';
+import { diskGbOf, poolsOf, type PoolConfig } from '../config/deployment/gpu.ts';
 import type { PoolName } from '../config/pools.ts';
 import { INSTANCE_TYPES } from '../config/deployment/instance-types.ts';
 import { INSTANCE_HOURS } from '../config/prices.ts';
@@ -17,11 +17,12 @@ export function instanceTypesOf(pool: PoolConfig): string[] {
   return pool.accelerators.flatMap((accelerator) => smallestWith(accelerator, pool) ?? []);
 }
 
-/** The smallest instance type with one GPU of this kind and room for the pool's task. */
-export const smallestWith = (accelerator: string, { cpu, memoryMiB }: PoolConfig): string | undefined =>
+/** The smallest instance type with one GPU of this kind and room for the pool's task and its caches. */
+export const smallestWith = (accelerator: string, pool: PoolConfig): string | undefined =>
   Object.keys(INSTANCE_TYPES).find((name) => {
-    const { gpu, gpus, vcpus, memoryGib } = INSTANCE_TYPES[name];
-    return gpus === 1 && gpu.toLowerCase() === accelerator && vcpus * 1024 >= cpu && memoryGib * 1024 >= memoryMiB;
+    const { gpu, gpus, vcpus, memoryGib, disks, diskGb } = INSTANCE_TYPES[name];
+    const hasRoom = vcpus * 1024 >= pool.cpu && memoryGib * 1024 >= pool.memoryMiB && disks * diskGb >= diskGbOf(pool);
+    return gpus === 1 && gpu.toLowerCase() === accelerator && hasRoom;
   });
 
 /** GPUs of a worker on an instance type: of unknown types those of the smallest GPU, an L4. */

@@ -5,15 +5,13 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { CfnInstanceProfile, CfnRole } from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
 import { acknowledgeManagedInstances } from './acknowledgements.ts';
+import { diskGbOf } from '../config/deployment/gpu.ts';
 import { poolSubnets, type CapacityProps } from './gpu-capacity.ts';
-
-/** GB of an instance's disk besides the two caches: the image, checkpoints and temporary files. */
-const FURTHER_GB = 50;
 
 /** Adds ECS Managed Instances. @returns the capacity provider's name */
 export function addManagedInstances(scope: Construct, props: CapacityProps): string {
   const { cluster, vpc, subnets, securityGroup, name, pool, capacity } = props;
-  const diskGb = 2 * pool.cacheGb + FURTHER_GB;
+  const diskGb = diskGbOf(pool);
   const provider = new ecs.ManagedInstancesCapacityProvider(scope, 'Instances', {
     subnets: poolSubnets(vpc, subnets, pool),
     securityGroups: [securityGroup],

@@ -1,5 +1,5 @@
 /** Outputs of the stacks: the names and addresses that an operator looks for. */
-import { CfnOutput, type Stack } from 'aws-cdk-lib';
+import { Aws, CfnMapping, CfnOutput, type Stack } from 'aws-cdk-lib';
 import { Dashboard } from 'aws-cdk-lib/aws-cloudwatch';
 import { Cluster } from 'aws-cdk-lib/aws-ecs';
 import { LogGroup } from 'aws-cdk-lib/aws-logs';
@@ -48,5 +48,15 @@ export function addOutputs(
 const add = (stack: Stack, name: string, value: string, description: string) =>
   new CfnOutput(stack, name, { value, description });
 
-const urlOf = ({ region }: Stack, { dashboardName }: Dashboard) =>
-  `https://${region}.console.aws.amazon.com/cloudwatch/home?region=${region}#dashboards/dashboard/${dashboardName}`;
+/** Hosts of AWS's console by partition: AWS, GovCloud (US), and China. */
+const CONSOLES = {
+  aws: { host: 'console.aws.amazon.com' },
+  'aws-us-gov': { host: 'console.amazonaws-us-gov.com' },
+  'aws-cn': { host: 'console.amazonaws.cn' },
+};
+
+function urlOf(stack: Stack, { dashboardName }: Dashboard): string {
+  const { region } = stack;
+  const host = new CfnMapping(stack, 'Consoles', { mapping: CONSOLES }).findInMap(Aws.PARTITION, 'host');
+  return `https://${region}.${host}/cloudwatch/home?region=${region}#dashboards/dashboard/${dashboardName}`;
+}

@@ -13,7 +13,7 @@ import { llamaDimensions } from '../engine/model-files/dimensions.ts';
 import { knownModels } from '../engine/model-files/known.ts';
 import { total, type Cost, type CostLine } from './costs.ts';
 import { unfitIn } from './doctor/fit.ts';
-import type { Capacity } from './gpu-capacity.ts';
+import { capacitiesOf, type Capacity } from './gpu-capacity.ts';
 import { gpusOn, instanceTypesOf, workerHour } from './instances.ts';
 
 const MODEL = 'meta-llama/Meta-Llama-3-8B-Instruct';
@@ -57,7 +57,8 @@ export function paperRounds(config: DeployConfig, capacity: Capacity = 'spot'): 
     const [type] = instanceTypesOf(pool)
       .filter((one) => unfitIn(run, dimensions, { name, pool }, one) === undefined)
       .sort((a, b) => hourOf(a) - hourOf(b));
-    return type === undefined ? [] : [roundCost(config, { name, pool }, run, type, pool.spot ? capacity : 'on-demand')];
+    const has = capacitiesOf(pool).includes(capacity) ? capacity : 'on-demand';
+    return type === undefined ? [] : [roundCost(config, { name, pool }, run, type, has)];
   });
 }
 

@@ -59,9 +59,10 @@ export async function runWorkers(roles: readonly Role[], options: WorkersOptions
   const metrics = createMetrics(metricMeter, version);
   const tracing = await startTracing(roles.join('-'));
   const warn = (message: string) => logger.warn(message);
-  const agent = process.env['ECS_AGENT_URI'];
-  const protection = agent === undefined ? undefined : new TaskProtection(agent, warn);
   const computes = roles.some((role) => role !== 'control');
+  const agent = process.env['ECS_AGENT_URI'];
+  // Light steps are started again within seconds; a control worker's task role allows no protection.
+  const protection = computes && agent !== undefined ? new TaskProtection(agent, warn) : undefined;
   const machine = computes && isMeasured() ? new MachineMetrics(metrics, warn) : undefined;
   const store = await openStore({ writes: true });
   const { connectionOptions, namespace } = connectionSettings();

@@ -44,6 +44,7 @@ export const uselessAccelerators = (config: DeployConfig): Finding[] =>
       .map((accelerator): Finding => ({
         check: `gpu.pools.${name}.accelerators: ${accelerator}`,
         verdict: 'warning',
-        detail: 'no known instance type has a single one and room for the task: managed instances never have it',
+        detail:
+          'no known instance type has a single one and room for the task and its caches: managed instances never have it',
       })),
   );

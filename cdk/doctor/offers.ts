@@ -51,7 +51,7 @@ const noType = (name: PoolName): Finding[] => [
 
 /** What no instance type may have, for a pool of managed instances. */
 export const describeWanted = (name: PoolName) =>
-  `one of gpu.pools.${name}.accelerators, and room for its cpu and memoryMiB`;
+  `one of gpu.pools.${name}.accelerators, and room for its cpu, memoryMiB and cacheGb`;
 
 /** Whether each capacity block is of the pool's instance type, in the pool's zone, and not over. */
 export async function examineCapacityBlocks(ec2: EC2Client, pools: Pool[]): Promise<Finding[]> {

@@ -1,5 +1,5 @@
 /** Whether EC2's vCPU quotas allow the pools' workers. */
-import { DescribeInstanceTypesCommand, type EC2Client, type _InstanceType } from '@aws-sdk/client-ec2';
+import { DescribeInstanceTypesCommand, type EC2Client } from '@aws-sdk/client-ec2';
 import {
   GetAWSDefaultServiceQuotaCommand,
   GetServiceQuotaCommand,
@@ -35,9 +35,9 @@ export async function examineQuotas(ec2: EC2Client, quotas: ServiceQuotasClient,
   const counted = pools.filter(({ pool }) => pool.capacityBlock === undefined);
   const types = [...new Set(counted.flatMap(({ pool }) => instanceTypesOf(pool)))];
   if (types.length === 0) return [];
-  const { InstanceTypes = [] } = await ec2.send(
-    new DescribeInstanceTypesCommand({ InstanceTypes: types as _InstanceType[] }),
-  );
+  // By a filter: asked for by name, a type that the region does not have is an error.
+  const Filters = [{ Name: 'instance-type', Values: types }];
+  const { InstanceTypes = [] } = await ec2.send(new DescribeInstanceTypesCommand({ Filters }));
   const vcpus = new Map<string, number>(
     InstanceTypes.map(({ InstanceType, VCpuInfo }) => [InstanceType!, VCpuInfo!.DefaultVCpus!]),
   );

@@ -1,4 +1,4 @@
-/** The declared runs of a deployment: whether they fit on the workers of their pools, and what their rounds need. */
+/** The declared runs of a deployment: whether the workers of their pools can compute them, and what their rounds need. */
 import type { DeployConfig } from '../../config/deployment.ts';
 import { poolsOf, type Pool } from '../../config/deployment/gpu.ts';
 import { INSTANCE_TYPES } from '../../config/deployment/instance-types.ts';
@@ -7,10 +7,12 @@ import { poolOf, type PoolName } from '../../config/pools.ts';
 import { INSTANCE_HOURS } from '../../config/prices.ts';
 import type { RunConfig } from '../../config/run.ts';
 import { estimateRun, isOnGpus, shapeOf, type Estimate } from '../../workers/machine/estimate.ts';
+import { capacitiesOf } from '../gpu-capacity.ts';
 import { gpusOn, instanceTypesOf, workerHour } from '../instances.ts';
 import { needsOf, onlyOn, unfitIn, whatFits, type Needs } from './fit.ts';
 import type { Finding } from './findings.ts';
 import { describeWanted } from './offers.ts';
+import { examinePrograms } from './programs.ts';
 
 /** A declared run on the slowest instance type that its pool may give it. */
 export interface RunFinding extends Finding {
@@ -23,11 +25,13 @@ export interface RunFinding extends Finding {
   usdPerRound?: number;
 }
 
-/** Compares each run of the schedules with the instances of its pool. Nothing is downloaded. */
+/** Compares each run of the schedules with the instances of its pool, and with the images. Nothing is downloaded. */
 export async function examineRuns(config: DeployConfig): Promise<RunFinding[]> {
   const findings: RunFinding[] = [];
-  for (const { run } of config.schedules)
-    findings.push(await examineRun(config, readConfig('schedules', run as object, '.')));
+  for (const { run: given } of config.schedules) {
+    const run = readConfig('schedules', given as object, '.');
+    findings.push(await examineRun(config, run), ...examinePrograms(config, run));
+  }
   return findings;
 }
 
@@ -75,7 +79,7 @@ async function fine(
   const { type, hours } = slowest;
   const priced = pool.usdPerHour !== undefined || INSTANCE_HOURS[type] !== undefined;
   const usdPerRound =
-    hours && priced ? total(slowest) * workerHour(config, name, type, pool.spot ? 'spot' : 'on-demand') : undefined;
+    hours && priced ? total(slowest) * workerHour(config, name, type, capacitiesOf(pool)[0]) : undefined;
   const cpu = isOnGpus(run)
     ? []
     : ['it computes on the CPU of a GPU worker: set backend: torch and device: cuda, or the GPU is idle'];

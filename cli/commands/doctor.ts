@@ -103,12 +103,20 @@ async function configuration(file: string, flags: Flags): Promise<Findings> {
   const missing = missingPrograms(config.evaluate.benchmarks ?? []);
   const unfit = [gpuProblem(config) ?? []].flat();
   const unusable = config.output === undefined ? undefined : await outputProblem(config.output);
+  const { device, gpus = 1 } = config;
+  const processes =
+    device === 'cpu' && gpus > 1
+      ? [
+          `gpus: ${gpus} with device: cpu starts ${gpus} processes on the CPU and uses no GPU: set device: cuda, or leave gpus out.`,
+        ]
+      : [];
   // A machine without GPUs can estimate a run of one that has them.
   const hasGpus = nvidiaGpus().length > 0;
   const warnings = [
     ...estimated.warnings,
     ...memoryWarnings(estimated),
     ...(hasGpus ? [] : unfit),
+    ...processes,
     ...missing,
     ...(unusable ? [unusable] : []),
   ];

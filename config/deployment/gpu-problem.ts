@@ -1,5 +1,5 @@
 /** What is wrong with the section `gpu` although each setting is valid, and with that of a configuration from before the pools. */
-import { gpuSchema, poolsOf, type GpuConfig } from './gpu.ts';
+import { diskGbOf, gpuSchema, poolsOf, type GpuConfig, type Pool } from './gpu.ts';
 import { INSTANCE_TYPES } from './instance-types.ts';
 
 const SINGLE = Object.keys(gpuSchema.shape.pools.unwrap().shape.single.unwrap().shape);
@@ -35,6 +35,8 @@ export function gpuProblem(gpu: GpuConfig, zones: string[] = []): string | undef
     if (name === 'node' && pool.gpus > gpus) {
       return `${at}.gpus: a ${pool.instanceType} has ${gpus}.`;
     }
+    const small = roomProblem({ name, pool });
+    if (small !== undefined) return small;
     const outside = pool.availabilityZones?.find((zone) => !zones.includes(zone));
     if (outside !== undefined) {
       return `${at}.availabilityZones: the network has no subnet in ${outside}; name it, and another zone, in network.availabilityZones.`;
@@ -46,5 +48,25 @@ export function gpuProblem(gpu: GpuConfig, zones: string[] = []): string | undef
       );
     }
   }
+  return undefined;
+}
+
+/**
+ * One sentence about a task that does not fit on the instances of an Auto Scaling group, which would start without ever getting a task.
+ * Managed instances are chosen by what the task needs. The size of a type that selm does not know is not checked.
+ */
+function roomProblem({ name, pool }: Pool): string | undefined {
+  const type = INSTANCE_TYPES[pool.instanceType];
+  if (type === undefined || pool.capacity !== 'auto-scaling-group') return undefined;
+  const [cpu, memoryMiB, disk] = [type.vcpus * 1024, type.memoryGib * 1024, type.disks * type.diskGb];
+  const at = `gpu.pools.${name}`;
+  if (pool.cpu > cpu) return `${at}.cpu: ${pool.cpu} units are more than the ${cpu} of a ${pool.instanceType}.`;
+  if (pool.memoryMiB >= memoryMiB)
+    return (
+      `${at}.memoryMiB: a ${pool.instanceType} has ${memoryMiB} MiB, and its system and the ECS agent need a part of it, so ` +
+      `that a worker with ${pool.memoryMiB} MiB never starts; give at most 90 %.`
+    );
+  if (diskGbOf(pool) > disk)
+    return `${at}.cacheGb: both caches, the image and checkpoints need ${diskGbOf(pool)} GB, and the local disks of a ${pool.instanceType} have ${disk} GB.`;
   return undefined;
 }

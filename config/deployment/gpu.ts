@@ -6,6 +6,13 @@ import { zone } from './network.ts';
 
 const positiveInt = z.int().positive();
 
+/**
+ * An alarm with periods of a minute evaluates at most one day (CloudWatch API, PutMetricAlarm, EvaluationPeriods). The alarm `Starved`
+ * evaluates this many minutes more than `fallbackMinutes`: those to start an instance and load the image and the model.
+ */
+const DAY_MINUTES = 24 * 60;
+export const START_MINUTES = 20;
+
 /** Settings of both pools with the same defaults. */
 const scaling = {
   capacityBlock: z
@@ -23,9 +30,13 @@ const scaling = {
     ),
   spot: z.boolean().default(true).describe('Use spot instances, and on-demand instances while no spot is available.'),
   fallbackMinutes: positiveInt
+    .max(DAY_MINUTES - START_MINUTES)
     .default(15)
     .describe('Minutes of demand without a spot worker after which on-demand workers start.'),
-  idleMinutes: positiveInt.default(10).describe('Minutes without demand after which the last worker stops.'),
+  idleMinutes: positiveInt
+    .max(DAY_MINUTES)
+    .default(10)
+    .describe('Minutes without demand after which the last worker stops.'),
 };
 
 const usdPerHour = z
@@ -131,6 +142,12 @@ export interface PoolConfig extends Omit<GpuConfig['pools']['single'], 'usdPerHo
   /** Size of /dev/shm in MiB; undefined for the container runtime's default. */
   sharedMemoryMiB?: number;
 }
+
+/** GB of a worker's local disk besides its two caches: the image, checkpoints and temporary files. */
+const FURTHER_GB = 50;
+
+/** GB of local disk that a worker of a pool needs. */
+export const diskGbOf = ({ cacheGb }: Pick<PoolConfig, 'cacheGb'>): number => 2 * cacheGb + FURTHER_GB;
 
 /** A pool with its name. */
 export interface Pool {

@@ -76,6 +76,64 @@ it('a server of its own costs more, a stopped one less, endpoints more than a NA
   expect(cost({ network: { natGateways: 0 } })).toBeGreaterThan(cost({}));
 });
 
+it('what there is in every zone costs by the zone', () => {
+  const zones = ['us-east-1a', 'us-east-1b', 'us-east-1c'];
+  const linked = { ...cloud, privateLinkService: 'com.amazonaws.vpce.us-east-1.vpce-svc-0123' };
+  const documents: [object, string, number][] = [
+    [{ network: { natGateways: 0, availabilityZones: zones }, temporal: linked }, 'PrivateLink', 24 * 3 * 0.01],
+    [
+      { network: { availabilityZones: zones }, temporal: cloud, ui: publicUi },
+      'public addresses of the load balancer',
+      24 * 3 * 0.005,
+    ],
+  ];
+  for (const [document, line, usd] of documents)
+    expect(idleCost(checkDeployConfig(document, 'test')).lines.find(({ what }) => what === line)!.usd).toBeCloseTo(
+      usd,
+      9,
+    );
+  const stacks = synthesize(documents[1][0]);
+  const [balancer] = resourcesOf(stacks, 'AWS::ElasticLoadBalancingV2::LoadBalancer');
+  expect(balancer.Properties['Subnets']).toHaveLength(3);
+});
+
+it.each(Object.keys(VARIANTS))('KMS keys cost by those that the templates create, at 1 USD a month: %s', (variant) => {
+  const { lines } = idleCost(checkDeployConfig(VARIANTS[variant], 'test'));
+  const usd = lines.filter(({ what }) => what.startsWith('keys ')).reduce((sum, line) => sum + line.usd, 0);
+  // Others are the account's own for a service, such as aws/rds, which cost nothing (https://aws.amazon.com/kms/pricing/).
+  expect(usd * 30.4).toBeCloseTo(resourcesOf(synthesize(VARIANTS[variant]), 'AWS::KMS::Key').length, 9);
+});
+
+const withBlock = (more: object) =>
+  checkDeployConfig(
+    {
+      network: { availabilityZones: ['us-east-1a', 'us-east-1b'] },
+      gpu: {
+        pools: {
+          node: { instanceType: 'p5.48xlarge', capacityBlock: 'cr-0123', availabilityZones: ['us-east-1a'], ...more },
+        },
+      },
+    },
+    'test',
+  );
+
+it('a capacity block is not spot: its hours have the on-demand price, or that of usdPerHour', () => {
+  const [, onDemand] = paperRounds(withNode('p5.48xlarge'), 'on-demand');
+  expect(paperRounds(withBlock({}))[1].usd).toBeCloseTo(onDemand.usd, 9);
+  expect(paperRounds(withBlock({ usdPerHour: 30 }))[1].usd).toBeCloseTo((onDemand.usd * 30) / 55.04, 9);
+});
+
+const withCaches = (cacheGb: number) =>
+  paperRounds(checkDeployConfig({ gpu: { pools: { single: { cacheGb } } } }, 'test'));
+
+it('caches that need a larger disk need a larger instance, which costs more', () => {
+  // 2 × 150 and 50 GB: a g6e.xlarge has 250, a g6e.2xlarge 450.
+  expect([withCaches(80), withCaches(150)].map(([{ instanceType }]) => instanceType)).toEqual([
+    'g6e.xlarge',
+    'g6e.2xlarge',
+  ]);
+});
+
 const nodes = ['g6e.48xlarge', 'p4d.24xlarge', 'p5.48xlarge'];
 const withNode = (instanceType: string) => checkDeployConfig({ gpu: { pools: { node: { instanceType } } } }, 'test');
 

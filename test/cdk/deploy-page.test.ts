@@ -110,6 +110,32 @@ it.each([
     { gpu: { pools: { node: { instanceType: 'g6e.12xlarge', gpus: 8 } } } },
     'gpu.pools.node.gpus: a g6e.12xlarge has 4.',
   ],
+  [
+    { gpu: { pools: { single: { idleMinutes: 1441 } } } },
+    '"gpu.pools.single.idleMinutes" cannot be 1441: expected number to be <=1440; see docs/deployment-settings.md.',
+  ],
+  [
+    { gpu: { pools: { node: { fallbackMinutes: 1421 } } } },
+    '"gpu.pools.node.fallbackMinutes" cannot be 1421: expected number to be <=1420; see docs/deployment-settings.md.',
+  ],
+  [
+    { gpu: { pools: { single: { capacity: 'auto-scaling-group', instanceType: 'g6.xlarge' } } } },
+    'gpu.pools.single.memoryMiB: a g6.xlarge has 16384 MiB, and its system and the ECS agent need a part of it, so that a worker with ' +
+      '28672 MiB never starts; give at most 90 %.',
+  ],
+  [
+    { gpu: { pools: { node: { instanceType: 'g6e.12xlarge', memoryMiB: 393_216 } } } },
+    'gpu.pools.node.memoryMiB: a g6e.12xlarge has 393216 MiB, and its system and the ECS agent need a part of it, so that a worker with ' +
+      '393216 MiB never starts; give at most 90 %.',
+  ],
+  [
+    { gpu: { pools: { node: { instanceType: 'g6e.12xlarge', cpu: 98_304 } } } },
+    'gpu.pools.node.cpu: 98304 units are more than the 49152 of a g6e.12xlarge.',
+  ],
+  [
+    { gpu: { pools: { node: { instanceType: 'g6e.12xlarge', cacheGb: 1900 } } } },
+    'gpu.pools.node.cacheGb: both caches, the image and checkpoints need 3850 GB, and the local disks of a g6e.12xlarge have 3800 GB.',
+  ],
   [{ ui: { hostname: 'selm.example.com' } }, '"ui.certificateArn" is missing; see docs/deployment-settings.md.'],
   [
     { ui: { ...publicUi, oidc: { ...publicUi.oidc, issuer: 'http://login.example.com' } } },

@@ -221,9 +221,24 @@ it('the outputs name what an operator looks for', () => {
   for (const [part, names] of Object.entries(expected))
     expect(Object.keys(valuesOf(EXISTING, part))).toEqual(expect.arrayContaining(names));
   expect(Object.keys(valuesOf(EXISTING, 'network'))).toContain('SessionsName');
-  expect(JSON.stringify(valuesOf(EXISTING, 'observability'))).toContain(
-    'https://eu-central-1.console.aws.amazon.com/cloudwatch/home?region=eu-central-1#dashboards/dashboard/',
-  );
+  const { DashboardUrl } = valuesOf(EXISTING, 'observability') as { DashboardUrl: { 'Fn::Join': [string, unknown[]] } };
+  const parts = DashboardUrl['Fn::Join'][1];
+  expect(parts.slice(0, 3)).toEqual([
+    'https://eu-central-1.',
+    { 'Fn::FindInMap': ['Consoles', { Ref: 'AWS::Partition' }, 'host'] },
+    '/cloudwatch/home?region=eu-central-1#dashboards/dashboard/',
+  ]);
+  // https://docs.aws.amazon.com/govcloud-us/latest/UserGuide/using-govcloud-endpoints.html, and
+  // https://docs.amazonaws.cn/en_us/aws/latest/userguide/endpoints-Beijing.html
+  expect(stackOf(EXISTING, 'observability').template).toMatchObject({
+    Mappings: {
+      Consoles: {
+        aws: { host: 'console.aws.amazon.com' },
+        'aws-us-gov': { host: 'console.amazonaws-us-gov.com' },
+        'aws-cn': { host: 'console.amazonaws.cn' },
+      },
+    },
+  });
   const [scheduled] = synthesize(VARIANTS['everything']).filter(({ name }) => name === 'selm-control');
   expect(scheduled.template.Outputs!['Schedules'].Value).toBe('weekly');
 });
@@ -242,7 +257,7 @@ it('the containers that run selm, and only these, have the proxy and the certifi
   const own = containers.filter(({ Name }) => ['worker', 'ui'].includes(Name));
   expect(own.length).toBe(4);
   for (const { Environment, EntryPoint } of own) {
-    const direct = '127.0.0.1,localhost,169.254.169.254,169.254.170.2,.amazonaws.com,.example.com';
+    const direct = '127.0.0.1,localhost,169.254.169.254,169.254.170.2,.amazonaws.com,.amazonaws.com.cn,.example.com';
     expect(Environment).toEqual(
       expect.arrayContaining([
         { Name: 'NODE_USE_ENV_PROXY', Value: '1' },

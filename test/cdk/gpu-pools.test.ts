@@ -171,6 +171,24 @@ it.each([NODE, BLOCK])('%s: services on an Auto Scaling group come after its ass
   for (const [, { DependsOn }] of services) expect(DependsOn).toContain(association);
 });
 
+it('no alarm evaluates more than the day that CloudWatch allows; a capacity block has no spot workers to wait for', () => {
+  // PutMetricAlarm: with periods of less than an hour, at most 86,400 seconds.
+  const longest = { idleMinutes: 1440, fallbackMinutes: 1420 };
+  const long = synthesize({ gpu: { pools: { single: longest, node: longest } } });
+  const seconds = resourcesOf(long, 'AWS::CloudWatch::Alarm').map(({ Properties }) => {
+    const periods = [
+      Properties,
+      ...((Properties['Metrics'] ?? []) as Resource['Properties'][]).map((metric) => metric['MetricStat'] ?? metric),
+    ];
+    return Properties['EvaluationPeriods'] * Math.max(...periods.map(({ Period = 0 }) => Period as number));
+  });
+  expect(Math.max(...seconds)).toBe(86_400);
+  const starved = inGpuStack(BLOCK, 'AWS::CloudWatch::Alarm').filter(({ Properties }) =>
+    (Properties['AlarmDescription'] as string).includes('alarm-starved'),
+  );
+  expect(starved.map(({ Properties }) => Properties['EvaluationPeriods'] as number)).toEqual([20, 20]);
+});
+
 it('the instances and tasks of a capacity block are in its zone, all others in all zones', () => {
   const subnets = Object.entries(stacks[BLOCK].find((stack) => stack.name === 'selm-network')!.template.Resources)
     .filter(([id, { Type }]) => Type === 'AWS::EC2::Subnet' && id.startsWith('Vpcprivate'))

@@ -78,3 +78,20 @@ it("ECS's event of a failed deployment of the deployment's services goes to the 
     keys.some((policy) => policy.includes('events.amazonaws.com') && policy.includes('cloudwatch.amazonaws.com')),
   ).toBe(true);
 });
+
+it.each(Object.keys(VARIANTS))('alarms may publish to the topic that they notify: %s', (name) => {
+  const stacks = name === 'everything' ? everything : synthesize(VARIANTS[name]);
+  const [policy, ...others] = resourcesOf(stacks, 'AWS::SNS::TopicPolicy').map(({ Properties }) => Properties);
+  expect(others).toEqual([]);
+  expect(policy['Topics']).toEqual([{ Ref: expect.stringMatching(/^Alarms/) as unknown }]);
+  // Statement Allow_Publish_Alarms of https://repost.aws/knowledge-center/cloudwatch-receive-sns-for-alarm-trigger. A topic with a policy
+  // of its own has none of SNS's default.
+  expect(policy['PolicyDocument'].Statement).toContainEqual(
+    expect.objectContaining({
+      Effect: 'Allow',
+      Principal: { Service: 'cloudwatch.amazonaws.com' },
+      Action: 'sns:Publish',
+      Resource: policy['Topics'][0],
+    }),
+  );
+});

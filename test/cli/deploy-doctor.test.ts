@@ -329,6 +329,39 @@ it('hours and costs of a run are by the speed and the price of the instance of i
   expect(fast.usdPerRound).toBeCloseTo(total(fast.hours!) * 55.04 * 0.5, 6);
 }, 60_000);
 
+it('the images that selm builds have no lm-eval and no alpaca-eval; it cannot look into others', async () => {
+  const evaluate = { benchmarks: ['ifeval', { 'lm-eval': ['gsm8k'] }, 'alpaca-eval'] };
+  const run = { ...llama, name: 'measured', ...onGpu, optimize: training, evaluate };
+  const built = await doctor({}, nobody, [run], '--json');
+  expect(built.code).toBe(2);
+  expect(verdicts(built)).toMatchObject({ 'run measured: lm-eval': 'stops', 'run measured: alpaca-eval': 'stops' });
+  expect(built.stderr).toContain(
+    'selm: run measured: lm-eval: the image gpu that selm builds lacks its program: give images.gpu one with lm_eval[api], and ' +
+      'SELM_LM_EVAL_PYTHON with its Python interpreter; or leave lm-eval out\n',
+  );
+  const file = join(folder, 'own-images.yaml');
+  const images = { control: 'registry.example.com/control:1', gpu: 'registry.example.com/gpu:1' };
+  writeFileSync(file, JSON.stringify({ images, schedules: [{ cron: '0 3 * * 1', run }] }));
+  const own = await selm(['deploy', 'doctor', '--config', file, '--json'], nobody);
+  expect(own.code).toBe(1);
+  expect(details(own)).toMatchObject({
+    'run measured: lm-eval': 'images.gpu must have lm_eval[api], and SELM_LM_EVAL_PYTHON with its Python interpreter',
+    'run measured: alpaca-eval': 'images.control must have the Python environment of selm benchmarks install',
+  });
+}, 60_000);
+
+it('quotas are checked also if the region does not have the instance type of one pool', async () => {
+  const aws = await startAws({ ...ready, quotas: { [G.spot]: 16, [G['on-demand']]: 0 } });
+  const unknown = { instanceType: 'x9.48xlarge', gpus: 8, cpu: 196_608, memoryMiB: 1_000_000 };
+  const ended = await doctor({ single: small, node: unknown }, aws, [], '--json');
+  expect(ended.code).toBe(1);
+  expect(verdicts(ended)).toMatchObject({
+    'node: x9.48xlarge': 'stops',
+    [G.spot]: 'fine',
+    [G['on-demand']]: 'warning',
+  });
+}, 60_000);
+
 it('a bad configuration is one sentence', async () => {
   const { code, stderr } = await doctor({ single: { maxWorkers: 'none' } }, nobody);
   expect(code).toBe(2);

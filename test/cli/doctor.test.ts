@@ -98,6 +98,15 @@ test('a run that cannot fit on the GPUs is refused before it starts, with what w
   );
 });
 
+test('several processes on the CPU are a warning: they go to workers with GPUs, and use none', async () => {
+  const ofCpu = ['backend=torch', 'device=cpu', 'gpus=4'].flatMap((setting) => ['--set', setting]);
+  const ended = await selm(['doctor', writeConfig('processes', {}), '--json', ...ofCpu], env);
+  expect(ended.code, ended.stderr).toBe(0);
+  expect(summaryOf<Estimate>(ended).warnings).toContain(
+    'gpus: 4 with device: cpu starts 4 processes on the CPU and uses no GPU: set device: cuda, or leave gpus out.',
+  );
+});
+
 test('reports what the rounds of a configuration need', async () => {
   const ended = await selm(['doctor', writeConfig('fit', {}), '--json', '--price', '2', '--tflops', '0.001'], env);
   expect(ended.code, ended.stderr).toBe(0);

@@ -27,6 +27,7 @@ let withKey: Record<string, string>;
 let withCertificate: Record<string, string>;
 let traces: Recorded[];
 let agent: Recorded[];
+let controlAgent: Recorded[];
 let port: number;
 let config: object;
 let [control, gpu]: Running[] = [];
@@ -49,8 +50,8 @@ beforeAll(async () => {
   };
   writeFileSync(join(folder, 'run.yaml'), stringify(config));
 
-  const [otlp, ecs] = [await startRecording(), await startRecording()];
-  [traces, agent] = [otlp.requests, ecs.requests];
+  const [otlp, ecs, controlEcs] = [await startRecording(), await startRecording(), await startRecording()];
+  [traces, agent, controlAgent] = [otlp.requests, ecs.requests, controlEcs.requests];
   port = await freePort();
   const home = {
     SELM_HOME: join(folder, 'home'),
@@ -80,6 +81,8 @@ beforeAll(async () => {
     ...withKey,
     ...telling,
     SELM_SCHEDULES: JSON.stringify(schedules),
+    // ECS sets it in every container, also on Fargate.
+    ECS_AGENT_URI: controlEcs.url,
   });
   const connection = await Connection.connect({ address: server.address });
   await makeCurrent(new Client({ connection }), { deploymentName: 'test', buildId: 'v1' });
@@ -180,6 +183,8 @@ it('the ECS task was protected while it worked, and not after', async () => {
     path: '/task-protection/v1/state',
     body: '{"ProtectionEnabled":true,"ExpiresInMinutes":60}',
   });
+  // Its task role has no permission for it (cdk/control.ts).
+  expect(controlAgent).toEqual([]);
 });
 
 it('logs are one JSON object an event, with its place; nothing shows the key', async () => {

@@ -14,7 +14,7 @@ export function deployDoctorCommand(): Command {
   return new Command('doctor')
     .description(
       'Check the AWS account and the declared runs for a deployment, and estimate its costs. Changes nothing. ' +
-        'Exit code 2: a run cannot fit; 1: the account is not ready, or nothing in it could be checked.',
+        'Exit code 2: the workers cannot compute a run; 1: the account is not ready, or nothing in it could be checked.',
     )
     .addOption(deployConfigOption())
     .addOption(jsonOption())
