@@ -151,6 +151,31 @@ describe('final-answer', () => {
     expect(await scores(by, wrong, prompt)).toEqual(wrong.map(() => 0));
   });
 
+  // GSM8K's grader (grade_school_math/dataset.py) and the strict-match filter of lm-evaluation-harness take "#### " and a number.
+  test('takes #### before words as a Markdown heading', async () => {
+    const prompt = { ...plain, answer: '18' };
+    const right = [
+      '#### Step 3: add\n9 + 9 = 18\nThe answer is 18.',
+      '#### Final answer\n\n18',
+      '#### Step 1: add 3 numbers\n#### 18\n\n#### Check of 2 sums',
+      '\\boxed{18}\n#### Two ways',
+      '#### **18**',
+    ];
+    const wrong = ['#### Step 18: add\n9 + 8 = 17', '#### 3\nor 18'];
+    expect(await scores(by, [...right, ...wrong], prompt)).toEqual([1, 1, 1, 1, 1, 0, 0]);
+    expect(await scores({ ...by, marked: true }, [...right, ...wrong], prompt)).toEqual([0, 0, 1, 0, 1, 0, 0]);
+  });
+
+  // Answers of MATH (hendrycks/math) as columns hold them, without their box.
+  test.each([
+    [String.raw`90^\circ`, '90'],
+    [String.raw`5.4 \text{ cents}`, '5.4'],
+    [String.raw`\text{5 dollars}`, '5'],
+    [String.raw`x = -5`, '-5'],
+  ])('compares with %s, which has no box', async (answer, written) => {
+    expect(await scores(by, [written, String.raw`\boxed{${answer}}`, '8'], { ...plain, answer })).toEqual([1, 1, 0]);
+  });
+
   test.each([
     String.raw`2\sqrt{3}`,
     '3,0',
