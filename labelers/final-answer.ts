@@ -53,8 +53,8 @@ export const finalAnswer = labelerKind({
         .boolean()
         .default(false)
         .describe(
-          'Accept only a number after `####`. If false, the number after the last `####` or in the last `\\boxed{}` counts, whichever ' +
-            'comes later, and without either the last number.',
+          'Accept only a number directly after `####`. If false, the number directly after the last `####` or in the last `\\boxed{}` ' +
+            'counts, whichever comes later, and without either the last number. `####` before words is a heading.',
         ),
     })
     .describe(

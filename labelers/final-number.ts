@@ -88,18 +88,27 @@ const withoutUnits = (box: string): string =>
     .trim();
 
 /**
- * The number after the last `####`, or in the last `\boxed{}` if that comes later (then `####` is a Markdown heading); without either: the
- * last number of the text.
+ * The number after the last `####` that a number follows, or in the last `\boxed{}` if that comes later; without either: the last number
+ * of the text.
  * @param marked only the number after `####`
  * @returns undefined without a number, or if the box has something else than a number
  */
 export function finalNumber(text: string, marked: boolean): Fraction | undefined {
-  const at = text.lastIndexOf(MARK);
-  const after = at < 0 ? text : text.slice(at + MARK.length);
-  const box = marked ? undefined : lastBox(after);
+  const parts = text.split(MARK);
+  const at = parts.findLastIndex((part, i) => i > 0 && numberAtStart(part));
+  const box = marked ? undefined : lastBox(at < 0 ? text : parts.slice(at).join(MARK));
   if (box !== undefined) return onlyNumber(withoutUnits(box));
-  if (at >= 0) return valueOf(numbersIn(after)[0]);
+  if (at > 0) return valueOf(numberAtStart(parts[at]));
   return marked ? undefined : valueOf(numbersIn(text).at(-1));
+}
+
+/**
+ * The number that a text begins with, after signs and white space at most. As in the grader of GSM8K, words before it make it another
+ * number: in "#### Step 3: add", which is a Markdown heading, 3 is not the answer.
+ */
+function numberAtStart(text: string): RegExpExecArray | undefined {
+  const [first] = numbersIn(text);
+  return first && !/[\p{L}\p{N}]/u.test(plain(text).slice(0, first.index)) ? first : undefined;
 }
 
 /**
@@ -110,7 +119,7 @@ export function finalNumber(text: string, marked: boolean): Fraction | undefined
 export function referenceNumber(text: string): Fraction | undefined {
   const at = text.lastIndexOf(MARK);
   const box = at < 0 ? lastBox(text) : undefined;
-  return onlyNumber(box === undefined ? text.slice(at < 0 ? 0 : at + MARK.length) : withoutUnits(box));
+  return onlyNumber(at < 0 ? withoutUnits(box ?? text) : text.slice(at + MARK.length));
 }
 
 const plain = (text: string): string => toAscii(withoutLatex(text));

@@ -20,6 +20,7 @@ const OPTIONS = {
   strictTuples: false,
   strictRequired: false,
   multipleOfPrecision: 9,
+  allowMatchingProperties: true,
   ownProperties: true,
 } as const;
 
@@ -30,15 +31,43 @@ export function compileSchema(schema: object, where: string): ValidateFunction {
     throw new InputError(`${where} has a pattern with too many groups in groups; simplify it.`);
   // An asynchronous validation returns a promise, which is truthy.
   if ('$async' in schema) throw new InputError(`${where} has "$async", which selm does not support; remove it.`);
-  const draft = '$schema' in schema ? String(schema.$schema) : '';
-  try {
-    const ajv = draft.includes('2020-12') ? new Ajv2020(OPTIONS) : new Ajv(OPTIONS);
-    formats.default(ajv);
-    return ajv.compile(schema);
-  } catch (error) {
-    // The library has no error class, so every error is treated as an error in the schema.
-    throw new InputError(`${where} is no JSON schema (${(error as Error).message}); correct it.`);
+  const { $schema: draft, ...rest } = schema as { $schema?: unknown };
+  const [first, second] = validatorsOf(draft);
+  if (!first) {
+    throw new InputError(
+      `${where} has the "$schema" ${JSON.stringify(draft)}; selm supports draft 7 (http://json-schema.org/draft-07/schema#) and ` +
+        '2020-12 (https://json-schema.org/draft/2020-12/schema).',
+    );
   }
+  try {
+    return compileBy(first, rest);
+  } catch (error) {
+    try {
+      if (second) return compileBy(second, rest);
+      throw error;
+    } catch (last) {
+      // The library has no error class, so every error is treated as an error in the schema.
+      throw new InputError(`${where} is no JSON schema (${(last as Error).message}); correct it.`);
+    }
+  }
+}
+
+type Validator = typeof Ajv | typeof Ajv2020;
+
+/** The validators of a draft. Without one, a schema may be of either; a schema that both accept means the same in both. */
+function validatorsOf(draft: unknown): Validator[] {
+  if (draft === undefined) return [Ajv, Ajv2020];
+  const validators: [string, Validator][] = [
+    ['draft-07', Ajv],
+    ['2020-12', Ajv2020],
+  ];
+  return validators.filter(([name]) => String(draft).includes(name)).map(([, validator]) => validator);
+}
+
+function compileBy(Validator: Validator, schema: object): ValidateFunction {
+  const ajv = new Validator(OPTIONS);
+  formats.default(ajv);
+  return ajv.compile(schema);
 }
 
 /** Reads a JSON schema from a file. @param setting that names the file, for errors */
@@ -49,9 +78,15 @@ export function readSchema(path: string, setting: string): object {
   } catch (error) {
     throw readFailure(path, error, `${setting} needs a JSON schema`);
   }
+  return parsedSchema(text, path, `${setting} needs a JSON schema.`);
+}
+
+/** A schema that is no object, such as `false`, would be taken for one that everything fits. */
+function parsedSchema(text: string, what: string, advice: string): object {
   const schema = jsonOf(text);
-  if (schema === undefined) throw new InputError(`${path} is not JSON; ${setting} needs a JSON schema.`);
-  return Object(schema) as object;
+  if (schema === undefined) throw new InputError(`${what} is not JSON; ${advice}`);
+  if (typeof schema === 'object' && schema !== null && !Array.isArray(schema)) return schema;
+  throw new InputError(`${what} is not a JSON object; ${advice}`);
 }
 
 const rowSchema = z.object({
@@ -78,9 +113,8 @@ export function schemaOfRow(): Rule {
     const text = typeof schema === 'string' ? schema : JSON.stringify(schema);
     let fits = compiled.get(text);
     if (!fits) {
-      const content = jsonOf(text);
-      if (content === undefined) throw new InputError(`${where} has a "schema" that is not JSON; correct it.`);
-      fits = compileSchema(Object(content) as object, `The "schema" of prompt "${prompt.id}"`);
+      const what = `The "schema" of prompt "${prompt.id}"`;
+      fits = compileSchema(parsedSchema(text, what, 'correct it.'), what);
       compiled.set(text, fits);
     }
     return verdictOf(fits);

@@ -16,10 +16,27 @@ function isExpression(pattern: string, flags?: string): boolean {
 }
 
 /**
+ * Syntax of other languages, and of patterns with the flag `u`, that JavaScript reads as plain text: an escaped letter without a
+ * meaning, and a quantifier without a lower bound.
+ */
+const AS_TEXT = /\\(?:x[\da-fA-F]{2}|u[\da-fA-F]{4}|c[A-Za-z]|[dDwWsSbBfnrtvk]|[^A-Za-z])|(\\.|\{,\d+\})/gu;
+
+/** The first such syntax in a pattern without the flag `u`. */
+const readAsText = (pattern: string): string | undefined =>
+  [...pattern.matchAll(AS_TEXT)].find(([, found]) => found !== undefined)?.[1];
+
+/**
  * Compiles a pattern. `where` names it in errors.
- * @throws InputError when it is not valid with these flags; some patterns are valid only with or without `u`
+ * @throws InputError when it is not valid with these flags (some patterns are valid only with or without `u`), or has syntax of other
+ * languages that JavaScript reads as plain text
  */
 function compile(where: string, pattern: string, flags?: string): RegExp {
+  const literal = flags?.includes('u') ? undefined : readAsText(pattern);
+  if (literal !== undefined)
+    throw new InputError(
+      `${where} ${JSON.stringify(pattern)} has ${literal}, which JavaScript reads as plain text; ` +
+        'use ^ and $ for \\A and \\Z, {0,3} for {,3}, and the flag u for \\p{…} and \\u{…}.',
+    );
   if (isExpression(pattern, flags)) return compilePattern(pattern, flags);
   throw new InputError(
     `${where} ${JSON.stringify(pattern)} with the flags "${flags ?? ''}" is not a regular expression; correct one of the two.`,

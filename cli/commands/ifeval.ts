@@ -6,6 +6,7 @@ import { readPrompts } from '../../data/prompts.ts';
 import { samplingSchema } from '../../engine/protocol/settings.ts';
 import { IFEVAL_PROMPTS } from '../../evaluation/benchmarks/ifeval.ts';
 import { ifevalAccuracies, type Accuracy } from '../../labelers/verifier/accuracy.ts';
+import { checksOf } from '../../labelers/verifier/verifier.ts';
 import { percent } from '../../data/numbers.ts';
 import { checkOutputs } from '../output-files.ts';
 import { SettingsFlags, type GivenFlags } from '../settings.ts';
@@ -38,6 +39,8 @@ export function ifevalCommand(): Command {
     checkOutputs({ '--out': flags.out }, [flags.prompts, flags.chatTemplate]);
     const policy = await policyOf(flags);
     const prompts = await readPrompts(flags.prompts ?? IFEVAL_PROMPTS);
+    // Sampling takes long, and prompts that cannot be checked are found before it.
+    prompts.forEach(checksOf);
     const result = await withEngine((engine) => engine.run('sample', { policy, prompts, settings, seed: 0 }));
     if (flags.out !== undefined) await writeJsonl(flags.out, sampledRows(prompts, result));
     const accuracies = ifevalAccuracies(

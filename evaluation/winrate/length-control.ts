@@ -5,7 +5,7 @@
 import { mean, sigmoid } from '../../data/numbers.ts';
 import { uniformStream } from '../../data/random.ts';
 import { bootstrapInterval, standardDeviation, standardError, type Interval } from '../statistics.ts';
-import { fitCrossValidated, fitLogistic, FOLDS, type Fit, type Observation } from './logistic.ts';
+import { fitCrossValidated, fitLogistic, FOLDS, WEAKEST, type Observation } from './logistic.ts';
 
 /** One prompt's comparison. Lengths are in characters. */
 interface LengthComparison {
@@ -30,7 +30,10 @@ interface LengthControlledWinRate {
   winRate: number;
   /** Standard error of the mean prediction over prompts; 0 without difficulties, as all predictions are the same then. */
   standardError: number;
-  /** 95 % bootstrap interval over prompts, with the penalty of the fit to all of them. */
+  /**
+   * 95 % bootstrap interval over prompts, of fits with the weakest penalty. With the penalty that the cross-validation chooses, the win
+   * rate of few prompts is often exactly one half, in every resample: the interval would be a point.
+   */
   interval: Interval;
   /** Coefficients of the length term, the difficulty (if given) and the model. */
   coefficients: { length: number; difficulty?: number; model: number };
@@ -58,13 +61,13 @@ export function lengthControlledWinRate(
     target: outcome,
     weight: GAMED_WEIGHT,
   }));
-  const fit = fitCrossValidated([...theirs, ...own]);
-  const predictions = predict(comparisons, fit.coefficients);
-  const [length, ...rest] = fit.coefficients;
+  const coefficients = fitCrossValidated([...theirs, ...own]);
+  const predictions = predict(comparisons, coefficients);
+  const [length, ...rest] = coefficients;
   return {
     winRate: mean(predictions),
     standardError: standardError(predictions),
-    interval: interval(comparisons, theirs, fit, seed),
+    interval: interval(comparisons, theirs, coefficients, seed),
     coefficients: { length, ...(difficult && { difficulty: rest[0] }), model: rest.at(-1)! },
   };
 }
@@ -97,19 +100,14 @@ function predict(comparisons: LengthComparison[], coefficients: number[]): numbe
   });
 }
 
-function interval(
-  comparisons: LengthComparison[],
-  gamed: Observation[],
-  { c, coefficients }: Fit,
-  seed: number,
-): Interval {
+function interval(comparisons: LengthComparison[], gamed: Observation[], start: number[], seed: number): Interval {
   const next = uniformStream(seed, 'length control');
   const draw = () => comparisons[Math.floor(next() * comparisons.length)];
   const rates = Array.from({ length: RESAMPLES }, () => {
     const drawn = comparisons.map(draw);
     const own = observe(drawn);
     // None of the resampled comparisons has an outcome.
-    return own.length === 0 ? 0.5 : mean(predict(drawn, fitLogistic([...gamed, ...own], c, coefficients)));
+    return own.length === 0 ? 0.5 : mean(predict(drawn, fitLogistic([...gamed, ...own], WEAKEST, start)));
   });
   return bootstrapInterval(Float64Array.from(rates));
 }

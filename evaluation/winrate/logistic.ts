@@ -9,15 +9,10 @@ export interface Observation {
   weight: number;
 }
 
-/** A fitted model. */
-export interface Fit {
-  coefficients: number[];
-  /** Inverse strength of the penalty, chosen by cross-validation. */
-  c: number;
-}
-
 /** scikit-learn's grid: ten values, evenly spaced on a logarithmic scale. */
 const STRENGTHS = Array.from({ length: 10 }, (_, i) => 10 ** (-4 + (8 * i) / 9));
+/** The weakest penalty of the grid. */
+export const WEAKEST = STRENGTHS.at(-1)!;
 /** Number of folds of the cross-validation. */
 export const FOLDS = 5;
 
@@ -31,8 +26,9 @@ function dot(a: number[], b: number[]): number {
 /**
  * Chooses the penalty by cross-validation and fits the model to all observations.
  * @param observations at least FOLDS of them
+ * @returns the coefficients
  */
-export function fitCrossValidated(observations: Observation[]): Fit {
+export function fitCrossValidated(observations: Observation[]): number[] {
   // Row i of n is in fold (n - 1 - i) mod 5, as in scikit-learn's GroupKFold with groups of equal size.
   const foldOf = (i: number) => (observations.length - 1 - i) % FOLDS;
   const folds = Array.from({ length: FOLDS }, (_, fold) => ({
@@ -43,7 +39,7 @@ export function fitCrossValidated(observations: Observation[]): Fit {
     folds.reduce((total, { kept, left }) => total + crossEntropy(left, fitLogistic(kept, c)) / left.length, 0),
   );
   const c = STRENGTHS[losses.indexOf(Math.min(...losses))];
-  return { coefficients: fitLogistic(observations, c), c };
+  return fitLogistic(observations, c);
 }
 
 /** Sum over the observations of weight times cross-entropy, in nats. */

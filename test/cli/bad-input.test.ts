@@ -162,6 +162,11 @@ const cases: [what: string, args: string[], said: string[]][] = [
     withFlags('evaluate', { model, prompts, by: 'verifier', out: prompts }),
     [`--out ${prompts} would overwrite a file`],
   ],
+  [
+    'IFEval prompts without instructions, before the model is loaded',
+    withFlags('ifeval', { model: missing, prompts: file('plain.jsonl', { id: 'p', prompt: 'Hi' }) }),
+    ['Prompt "p" has no "instruction_id_list"'],
+  ],
   ['IFEval responses into a folder', withFlags('ifeval', { model, out: folder }), ['--out', 'is a folder']],
   [
     'exported outputs over the responses',

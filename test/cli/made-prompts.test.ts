@@ -180,13 +180,14 @@ describe('final-answer', () => {
     expect(prompts.map(({ answer }) => answer)).toEqual([
       '1/2',
       '\\\\frac{3}{4}',
+      'x = 4',
       '$-1,200.50',
       '75 %',
       'So:\n#### 1,203',
       2.5,
     ]);
     expect(summary).toMatchObject({
-      dropped: { notCheckable: 4 },
+      dropped: { notCheckable: 3 },
       problem: expect.stringMatching(
         /answers\.jsonl line 3: The "answer" of .* is neither a number nor a text/,
       ) as string,

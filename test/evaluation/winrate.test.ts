@@ -85,6 +85,22 @@ describe('a length-controlled win rate', () => {
     expect(lengthControlledWinRate(ties, 0)!.winRate).toBe(0.5);
   });
 
+  test('has the interval of the raw one if all lengths are the same, also where the penalty makes it one half', () => {
+    const equal = Array.from({ length: 64 }, (_, i) => ({
+      outcome: Number(i % 10 < 6),
+      modelLength: 5,
+      baselineLength: 5,
+    }));
+    const { winRate, interval } = lengthControlledWinRate(equal, 0)!;
+    const raw = winRateOf(
+      equal.map(({ outcome }) => outcome),
+      0,
+    );
+    expect(winRate).toBe(0.5);
+    expect(Math.abs(interval.low - raw.interval.low)).toBeLessThan(0.03);
+    expect(Math.abs(interval.high - raw.interval.high)).toBeLessThan(0.03);
+  });
+
   test('does not exist for fewer comparisons than the fit needs', () => {
     const few = Array.from({ length: 4 }, () => ({ outcome: 1, modelLength: 1, baselineLength: 2 }));
     expect(lengthControlledWinRate(few, 0)).toBeUndefined();

@@ -151,6 +151,31 @@ describe('final-answer', () => {
     expect(await scores(by, wrong, prompt)).toEqual(wrong.map(() => 0));
   });
 
+  // GSM8K's grader (grade_school_math/dataset.py) and the strict-match filter of lm-evaluation-harness take "#### " and a number.
+  test('takes #### before words as a Markdown heading', async () => {
+    const prompt = { ...plain, answer: '18' };
+    const right = [
+      '#### Step 3: add\n9 + 9 = 18\nThe answer is 18.',
+      '#### Final answer\n\n18',
+      '#### Step 1: add 3 numbers\n#### 18\n\n#### Check of 2 sums',
+      '\\boxed{18}\n#### Two ways',
+      '#### **18**',
+    ];
+    const wrong = ['#### Step 18: add\n9 + 8 = 17', '#### 3\nor 18'];
+    expect(await scores(by, [...right, ...wrong], prompt)).toEqual([1, 1, 1, 1, 1, 0, 0]);
+    expect(await scores({ ...by, marked: true }, [...right, ...wrong], prompt)).toEqual([0, 0, 1, 0, 1, 0, 0]);
+  });
+
+  // Answers of MATH (hendrycks/math) as columns hold them, without their box.
+  test.each([
+    [String.raw`90^\circ`, '90'],
+    [String.raw`5.4 \text{ cents}`, '5.4'],
+    [String.raw`\text{5 dollars}`, '5'],
+    [String.raw`x = -5`, '-5'],
+  ])('compares with %s, which has no box', async (answer, written) => {
+    expect(await scores(by, [written, String.raw`\boxed{${answer}}`, '8'], { ...plain, answer })).toEqual([1, 1, 0]);
+  });
+
   test.each([
     String.raw`2\sqrt{3}`,
     '3,0',
@@ -204,6 +229,29 @@ describe('regex', () => {
     );
     expect(labelSchema.safeParse({ by: 'regex', pattern: 'a', flags: 'g' }).success).toBe(false);
   });
+
+  // Python's re: re.search(r'\A\d{,3}\Z', '12') matches; of JavaScript's patterns without the flag u, no digits do.
+  test.each([
+    [String.raw`\A\d+\Z`, String.raw`\A`],
+    [String.raw`^\d+\z`, String.raw`\z`],
+    [String.raw`^\p{Lu}`, String.raw`\p`],
+    [String.raw`\u{1F600}`, String.raw`\u`],
+    ['^a{,3}$', '{,3}'],
+  ])('refuses %s, a part of which is plain text in JavaScript', async (pattern, part) => {
+    for (const [settings, row] of [
+      [{ pattern }, plain],
+      [{}, { ...plain, pattern }],
+    ])
+      expect(await refusal(() => scores({ by: 'regex', ...settings }, ['12'], row as PromptRecord))).toContain(
+        `has ${part}, which JavaScript reads as plain text; use ^ and $`,
+      );
+  });
+
+  test('takes every escape that JavaScript has', async () => {
+    const pattern = String.raw`^\x61\u0062\cA?\0?\w\W\s\S\d\D\t\v?\f?\.\-\/\\A(?<n>z)\k<n>\b$`;
+    expect(await scores({ by: 'regex', pattern }, [String.raw`abc! x1y${'\t'}.-/\Azz`, 'ab'])).toEqual([1, 0]);
+    expect(await scores({ by: 'regex', pattern: String.raw`^\p{Lu}`, flags: 'u' }, ['Über', 'über'])).toEqual([1, 0]);
+  });
 });
 
 const refused = (schema: unknown) => refusal(() => open({ by: 'json-schema', schema }));
@@ -253,7 +301,27 @@ describe('json-schema', () => {
     expect(await scores({ by: 'json-schema', schema: named }, ['{}', '{"toString": 1}'])).toEqual([0.5, 1]);
   });
 
+  // The verdicts are those of Python's jsonschema 4.26: Draft202012Validator, and Draft7Validator of the second schema.
+  test('reads schemas without a draft as either draft', async () => {
+    const tuple = { type: 'array', prefixItems: [{ type: 'integer' }, { type: 'string' }], minItems: 2 };
+    expect(await scores({ by: 'json-schema', schema: tuple }, ['[1, "a"]', '["a", 1]'])).toEqual([1, 0.5]);
+    const oldTuple = { type: 'array', items: [{ type: 'integer' }, { type: 'string' }], additionalItems: false };
+    expect(await scores({ by: 'json-schema', schema: oldTuple }, ['[1, "a"]', '[1, "a", 2]'])).toEqual([1, 0.5]);
+    const both = { properties: { ab: { type: 'string' } }, patternProperties: { '^a': { minLength: 2 } } };
+    expect(await scores({ by: 'json-schema', schema: both }, ['{"ab": "xy"}', '{"ab": "x"}'])).toEqual([1, 0.5]);
+  });
+
+  test.each(['false', 'null', '5', '[]'])('refuses the schema %s, which is no object', async (schema) => {
+    expect(await refusal(() => scores({ by: 'json-schema' }, ['1'], { ...plain, schema }))).toBe(
+      'The "schema" of prompt "p" is not a JSON object; correct it.',
+    );
+    expect(await refused(file('value.json', schema))).toMatch(/value\.json is not a JSON object/);
+  });
+
   test('refuses what is no schema', async () => {
+    expect(await refused({ $schema: 'http://json-schema.org/draft-04/schema#' })).toMatch(
+      /^label\.schema has the "\$schema" "http:\/\/json-schema\.org\/draft-04\/schema#"; selm supports draft 7/,
+    );
     expect(await refused({ type: 'objekt' })).toMatch(/^label\.schema is no JSON schema \(.+\); correct it\.$/);
     expect(await refused({ requierd: ['a'] })).toMatch(/unknown keyword: "requierd"/);
     expect(await refused(file('broken.json', '{'))).toMatch(/broken\.json is not JSON/);
