@@ -31,7 +31,7 @@ const readAsText = (pattern: string): string | undefined =>
  * languages that JavaScript reads as plain text
  */
 function compile(where: string, pattern: string, flags?: string): RegExp {
-  const literal = flags?.includes('u') ? undefined : readAsText(pattern);
+  const literal = /[uv]/.test(flags ?? '') ? undefined : readAsText(pattern);
   if (literal !== undefined)
     throw new InputError(
       `${where} ${JSON.stringify(pattern)} has ${literal}, which JavaScript reads as plain text; ` +
