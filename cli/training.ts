@@ -1,5 +1,6 @@
 /** Flags and summary of the training commands. */
 import { join } from 'node:path';
+import { counted } from '../data/counted.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { describeRowCounts, trainedRows } from '../data/row-counts.ts';
 import type { TrainResult } from '../engine/protocol/jobs.ts';
@@ -14,7 +15,7 @@ export const trainingFlags = new SettingsFlags(trainingSchema, { named: { 'lora.
 /**
  * Writes the metrics of each optimizer step to `metrics.jsonl` beside the policy, prints the last ones, and warns of a training that has
  * few steps or has changed nothing.
- * @param what the rows are, in the plural: `preferences`
+ * @param what a row is: `preference`
  */
 export async function reportTraining(
   flags: { out: string; json?: boolean },
@@ -29,11 +30,11 @@ export async function reportTraining(
     flags,
     { rows, row_counts: rowCounts, steps, unchanged, ...last, out: flags.out },
     [
-      `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.`,
+      `${flags.out}: ${counted(steps, 'step')} over ${counted(rows, 'row')}, last loss ${last.loss.toFixed(6)}.`,
       ...describeRowCounts(counts),
     ].join(' '),
   );
-  const remedy = `lower --batch-size, raise --epochs, or give more ${what}`;
+  const remedy = `lower --batch-size, raise --epochs, or give more ${what}s`;
   const few = fewStepsWarning('training had only', trainedRows(counts), what, settings, remedy);
   if (few !== undefined) console.error(`selm: warning: ${few}`);
   if (!unchanged) return;
