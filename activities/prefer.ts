@@ -1,4 +1,5 @@
 /** prefer: makes preferences from the labels of a round. */
+import { counted } from '../data/counted.ts';
 import { inputOf, type Address } from '../artifacts/manifest.ts';
 import type { ArtifactStore } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
@@ -98,7 +99,7 @@ async function encoderOf(store: ArtifactStore, responses: Address): Promise<Pref
 function noPreference(stats: LabelStats, truncated: Truncated): string {
   const { rows, dropped, counts = {} } = stats;
   return [
-    `None of the ${rows} prompts got a preference (${describeReasons(dropped)}): ${remedyFor(stats, truncated)}.`,
+    `None of ${counted(rows, 'prompt')} got a preference (${describeReasons(dropped)}): ${remedyFor(stats, truncated)}.`,
     ...adviceOnCounts(counts),
   ].join(' ');
 }

@@ -1,4 +1,5 @@
 /** What a training that was interrupted computes again, for its heartbeats. */
+import { counted } from '../data/counted.ts';
 import type { Progress } from '../engine/protocol/jobs.ts';
 
 /** A part of the heartbeats of a training that an earlier attempt began. */
@@ -25,4 +26,4 @@ export function resumedFrom(first: Progress, before: Partial<Progress> | undefin
 
 /** @example 'Training resumed from step 120 of 300; 14 steps are computed again.' */
 export const sentenceOn = ({ from, again }: NonNullable<Resumed['resumed']>, total: number): string =>
-  `Training resumed from step ${from} of ${total}; ${again} steps are computed again.`;
+  `Training resumed from step ${from} of ${total}; ${counted(again, 'step is', 'steps are')} computed again.`;

@@ -1,6 +1,6 @@
 /** `selm`: the command line. Each subcommand has its own file. Bad usage and bad input end with one sentence and exit code 2. */
 import { readFileSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, Help, type Option } from 'commander';
 import { endAtStrayErrors } from '../data/stray-errors.ts';
 import { commands } from './commands.ts';
 import { exitCodeOf, report } from './errors.ts';
@@ -12,6 +12,10 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
   version: string;
 };
 
+/** Commander's help does not say which options are required. */
+const optionDescription = (option: Option): string =>
+  `${new Help().optionDescription(option)}${option.mandatory ? ' (required)' : ''}`;
+
 const program = new Command('selm')
   // A command and its subcommands may have flags of the same name.
   .enablePositionalOptions()
@@ -20,6 +24,7 @@ const program = new Command('selm')
   .configureOutput({
     outputError: (text, write) => write(text.replace(/^error: /, 'selm: ').replace(/\n\((Did .+)\)/, '; $1')),
   })
+  .configureHelp({ optionDescription })
   .exitOverride();
 
 // Only the requested command is loaded, because loading modules takes most of a short command's time. Help only needs the summaries.

@@ -145,7 +145,7 @@ function placeholderOf({ type, enum: values, anyOf, const: name }: JsonSchema): 
 const kebab = (key: string) => key.replaceAll('.', '-').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 /** The description with the flag's possible values and its default. */
-function describe({ schema, isRequired, declaration }: Setting): string {
+function describe({ schema, declaration }: Setting): string {
   const { description = '', type, items, enum: values, default: fallback } = schema;
   const choices = values ?? (items as JsonSchema | undefined)?.enum;
   const isShown = choices === undefined || declaration.includes(choices.join('|'));
@@ -153,7 +153,6 @@ function describe({ schema, isRequired, declaration }: Setting): string {
     ...(type === 'array' ? ['comma-separated'] : []),
     ...(isShown ? [] : [choices.join(', ')]),
     ...boundsOf(schema),
-    ...(isRequired ? ['required'] : []),
     ...defaultOf(type, fallback),
   ];
   return facts.length === 0 ? description : `${description} (${facts.join('; ')})`;

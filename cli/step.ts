@@ -1,5 +1,6 @@
 /** Flags and helpers of the commands that run a single step on files. */
 import { Option, type Command } from 'commander';
+import { counted } from '../data/counted.ts';
 import { countIgnored, ignoredNotes } from '../activities/prompts/ignored.ts';
 import { withComputeDefaults } from '../config/compute.ts';
 import { resolveModel } from '../data/hub/models.ts';
@@ -96,7 +97,7 @@ export const jsonOption = () => new Option('--json', 'Print a summary as JSON on
 export const describeNonPrefix = (rows: number): string =>
   rows === 0
     ? ''
-    : ` In ${rows} rows the prompt's tokens are not a prefix of the tokens of prompt and response: ` +
+    : ` In ${counted(rows, 'row')} the prompt's tokens are not a prefix of the tokens of prompt and response: ` +
       'their response begins where the two differ, as in TRL.';
 
 /**

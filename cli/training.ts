@@ -1,5 +1,6 @@
 /** Flags and summary of the training commands. */
 import { join } from 'node:path';
+import { counted } from '../data/counted.ts';
 import { InputError } from '../data/errors.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { describeRowCounts, trainedRows } from '../data/row-counts.ts';
@@ -26,7 +27,7 @@ export function checkLoraFlags(flags: GivenFlags, { full }: TrainingSettings, { 
 /**
  * Writes the metrics of each optimizer step to `metrics.jsonl` beside the policy, prints the last ones, and warns of a training that has
  * few steps or has changed nothing.
- * @param what the rows are, in the plural: `preferences`
+ * @param what a row is: `preference`
  */
 export async function reportTraining(
   flags: { out: string; json?: boolean },
@@ -41,11 +42,11 @@ export async function reportTraining(
     flags,
     { rows, row_counts: rowCounts, steps, unchanged, ...last, out: flags.out },
     [
-      `${flags.out}: ${steps} steps over ${rows} rows, last loss ${last.loss.toFixed(6)}.`,
+      `${flags.out}: ${counted(steps, 'step')} over ${counted(rows, 'row')}, last loss ${last.loss.toFixed(6)}.`,
       ...describeRowCounts(counts),
     ].join(' '),
   );
-  const remedy = `lower --batch-size, raise --epochs, or give more ${what}`;
+  const remedy = `lower --batch-size, raise --epochs, or give more ${what}s`;
   const few = fewStepsWarning('training had only', trainedRows(counts), what, settings, remedy);
   if (few !== undefined) console.error(`selm: warning: ${few}`);
   if (!unchanged) return;

@@ -98,7 +98,11 @@ export function readLabelSettings(file: string | undefined, given: { by?: string
   const document = { ...(file !== undefined && readSections(file, "a labeler's")), ...given };
   const parsed = roundLabelSchema.safeParse(document);
   if (!parsed.success) {
-    throw new InputError(`${file ?? `--by ${given.by}`}: ${describeProblem(roundLabelSchema, document, parsed.error)}`);
+    const problem = describeProblem(roundLabelSchema, document, parsed.error);
+    if (file !== undefined) throw new InputError(`${file}: ${problem}`);
+    throw new InputError(
+      `--by ${given.by}: ${problem.replace(/\.$/, '')}. --label-config FILE gives all settings of a labeler.`,
+    );
   }
   return locateLabeler(parsed.data, locateFrom(file === undefined ? '.' : dirname(file)));
 }

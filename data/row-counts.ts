@@ -1,4 +1,5 @@
 /** Counts of the rows of a training file that were cut or excluded, for reports. */
+import { counted } from './counted.ts';
 
 /** Counts of rows. */
 export interface RowCounts {
@@ -43,5 +44,5 @@ export function nothingLeft({ rows, equal, promptTooLong }: RowCounts): string {
     [promptTooLong, "the prompt alone fills maxLength or the model's context"],
   ];
   const why = reasons.flatMap(([count, reason]) => (count === 0 ? [] : `in ${count} ${reason}`)).join(', ');
-  return `None of the ${rows} rows is left to train on: ${why}; ${promptTooLong === 0 ? 'give rows where they differ' : 'raise maxLength, or lower maxPromptLength'}.`;
+  return `None of ${counted(rows, 'row')} is left to train on: ${why}; ${promptTooLong === 0 ? 'give rows where they differ' : 'raise maxLength, or lower maxPromptLength'}.`;
 }

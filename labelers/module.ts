@@ -1,6 +1,7 @@
 /** The labeler for the user's own TypeScript or JavaScript module. */
 import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
+import { counted } from '../data/counted.ts';
 import { hashFile } from '../artifacts/hash.ts';
 import { InputError } from '../data/errors.ts';
 import { plainOf } from '../data/exact-json.ts';
@@ -37,7 +38,7 @@ function verdictsOf(scores: unknown, count: number, where: string): Verdict[] {
   if (!Array.isArray(scores) || scores.length !== count) {
     const what = Array.isArray(scores) ? `${scores.length} scores` : typeof scores;
     throw new InputError(
-      `${where} returned ${what} for ${count} responses; it must return a list with a number for each.`,
+      `${where} returned ${what} for ${counted(count, 'response')}; it must return a list with a number for each.`,
     );
   }
   return scores.map((score: unknown) => {

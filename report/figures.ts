@@ -104,7 +104,7 @@ function distribution(_: RunStatus, rounds: RoundArtifacts[]): Figure | undefine
     barChart(
       title,
       { name: 'score', categories },
-      { name: '% of answers', min: 0 },
+      { name: '% of responses', min: 0 },
       all.map(({ name, values }) => ({ name, values: share(values) })),
     ),
   );

@@ -1,4 +1,5 @@
 /** The results of a run as table rows: one for the start policy, and one per round. */
+import { counted } from '../data/counted.ts';
 import type { AnswerSummary, Comparison } from '../evaluation/comparison.ts';
 import type { DroppedPrompts } from '../activities/prompts/request.ts';
 import { percent, percentInterval } from '../data/numbers.ts';
@@ -68,7 +69,10 @@ export const roundNotes = (
   ...(status.dropped ? droppedNotes(status.dropped) : []),
   ...relabeledNotes(status),
   ...(status.lateVotes
-    ? [`${status.lateVotes} votes came when their round had its votes: the next round uses them.`]
+    ? [
+        `${counted(status.lateVotes, 'vote')} came when their round had its votes: ` +
+          `the next round uses ${status.lateVotes === 1 ? 'it' : 'them'}.`,
+      ]
     : []),
   ...status.results.flatMap(({ round, label, accepted, reasons, warnings }) => [
     ...(accepted ? [] : [`Round ${round} was rolled back: ${reasons.join(' ')}`]),

@@ -1,4 +1,5 @@
 /** What a run says while it waits for people's votes: on the command line, and on its page. */
+import { counted } from '../data/counted.ts';
 
 /** How far a voting is. */
 export interface VotingView {
@@ -37,14 +38,15 @@ export function firstLine(run: string, round: number, voting: VotingView): strin
   if (isEnding(voting)) return `Round ${round}: ${votingLine(run, voting)}`;
   if (Object.keys(byPerson).length > 0)
     return `The voting of round ${round} continues. ${votingLines(run, voting).join(' ')}`;
-  return `Round ${round} asks people for ${asked} votes. ${howToVote(run)}`;
+  return `Round ${round} asks people for ${counted(asked, 'vote')}. ${howToVote(run)}`;
 }
 
 /** How many votes are in, from whom, at what rate and until when; and whether people are missing. */
 export function votingLine(run: string, voting: VotingView): string {
   const { open, fromOthers, leases, deadline, closing } = voting;
   const state = countsOf(voting);
-  if (closing) return `The voting closes: ${state}; people hold ${leases} questions, which they can still answer.`;
+  if (closing)
+    return `The voting closes: ${state}; people hold ${counted(leases, 'question')}, which they can still answer.`;
   if (open === 0) return `The voting ends: ${state}.`;
   const until = deadline === undefined ? '' : ` The deadline is ${deadline}.`;
   return `Waits for people: ${state}${pace(voting)}.${until}${fromOthers > 0 ? ` ${peopleMissing(run, fromOthers)}` : ''}`;
@@ -64,7 +66,7 @@ export function countsOf({ asked, votes, open, byPerson }: Pick<VotingView, 'ask
 
 /** @param votes more than 0 */
 export const onlyFromOthers = (votes: number): string =>
-  `${votes} vote${votes === 1 ? '' : 's'} can only come from people who have not voted yet`;
+  `${counted(votes, 'vote')} can only come from people who have not voted yet`;
 
 /** What an operator does when too few people vote for the questions that several are asked. */
 export const peopleMissing = (run: string, votes: number): string =>

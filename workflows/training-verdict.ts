@@ -11,7 +11,7 @@ export function checkTraining(
   learningRate: number,
   { steps, unchanged, rows }: OptimizeSummary,
 ): Verdict {
-  const few = fewStepsWarning('only', trainedRows(rows), 'preferences', settings);
+  const few = fewStepsWarning('only', trainedRows(rows), 'preference', settings);
   return {
     reasons: unchanged
       ? [

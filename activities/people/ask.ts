@@ -1,5 +1,6 @@
 /** ask: selects about which pairs of a round's responses people are asked. */
 import { join } from 'node:path';
+import { counted } from '../../data/counted.ts';
 import type { Address } from '../../artifacts/manifest.ts';
 import type { ArtifactStore } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
@@ -95,7 +96,7 @@ export const selectQuestions = defineStep({
     const { prompts, total } = await readPrompts(store, inputs, parameters);
     if (prompts.length === 0) {
       throw new InputError(
-        `None of the ${total} prompts has two different responses to compare: ` +
+        `None of ${counted(total, 'prompt')} has two different responses to compare: ` +
           'sample more responses per prompt, or at a higher temperature.',
       );
     }

@@ -1,4 +1,5 @@
 /** import-guidance: stores what a run's people are given, the guidelines and the gold questions. */
+import { counted } from '../../data/counted.ts';
 import { hashValue } from '../../artifacts/hash.ts';
 import { InputError } from '../../data/errors.ts';
 import { readPreferences } from '../../data/readers.ts';
@@ -50,7 +51,7 @@ export async function readGoldRows(source: string): Promise<PreferenceRecord[]> 
   const { rows, numbers, counts } = await readPreferences(source);
   if (counts.equal > 0) {
     throw new InputError(
-      `${source} has ${counts.equal} rows with the same chosen and rejected response, which have no known answer; remove them.`,
+      `${source} has ${counted(counts.equal, 'row')} with the same chosen and rejected response, and so without a known answer: remove ${counts.equal === 1 ? 'it' : 'them'}.`,
     );
   }
   const repeated = findRepeated(rows.map(({ id }) => id));

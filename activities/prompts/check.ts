@@ -1,4 +1,5 @@
 /** Selects a run's prompts: training prompts, held-out prompts, and prompts that are dropped as duplicates or too long. */
+import { counted } from '../../data/counted.ts';
 import { InputError } from '../../data/errors.ts';
 import { promptsOf, readPrompts } from '../../data/prompts.ts';
 import { shuffled } from '../../data/random.ts';
@@ -94,7 +95,7 @@ function draw(
     ...(used.size === 0 ? [] : ['were trained on by an earlier run']),
   ];
   throw new InputError(
-    `Only ${fit.length} prompts of ${train} can be held out, and prompts.heldOut is ${heldOut}: ` +
+    `Only ${counted(fit.length, 'prompt')} of ${train} can be held out, and prompts.heldOut is ${heldOut}: ` +
       `the others ${reasons.join(' or ')}.`,
   );
 }

@@ -1,4 +1,5 @@
 /** Divides a run's prompts among its rounds. */
+import { counted } from '../../data/counted.ts';
 import { InputError } from '../../data/errors.ts';
 import type { DroppedPrompts, PromptSettings } from './request.ts';
 
@@ -22,8 +23,8 @@ export function promptsPerRound(
   if (size >= 1 && size * rounds <= left) return size;
   const without = dropped && describeDroppedPrompts(dropped);
   throw new InputError(
-    `${train} leaves ${left} prompts to train on${without ? ` (dropped: ${without})` : ''}, ` +
-      `too few for ${rounds} rounds of ${Math.max(1, size)}: lower rounds, prompts.perRound or prompts.heldOut.`,
+    `${train} leaves ${counted(left, 'prompt')} to train on${without ? ` (dropped: ${without})` : ''}, ` +
+      `too few for ${counted(rounds, 'round')} of ${Math.max(1, size)}: lower rounds, prompts.perRound or prompts.heldOut.`,
   );
 }
 

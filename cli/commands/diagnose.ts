@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { z } from 'zod';
+import { counted } from '../../data/counted.ts';
 import { diagnose, type DiagnosedScores, type Diagnosis, type Scale } from '../../evaluation/diagnose.ts';
 import { InputError, located } from '../../data/errors.ts';
 import { readPreferences, readScoreRows } from '../../data/readers.ts';
@@ -142,15 +143,13 @@ async function readRows({ preferences, unseen: file }: Flags, base: Policy) {
   return { pairs, unseen, dropped, nonPrefix, limit };
 }
 
-const counted = (count: number) => `${count} ${count === 1 ? 'row' : 'rows'}`;
-
 /** The skipped rows: a sentence for each reason. */
 function describeSkipped({ equal, tooLong, unseenTooLong }: Record<string, number>, limit: number): string[] {
   const long = `longer than the ${limit} tokens of the model's context`;
   return [
-    ...(equal > 0 ? [`Dropped ${counted(equal)} with equal chosen and rejected responses.`] : []),
-    ...(tooLong > 0 ? [`Dropped ${counted(tooLong)} with a response that is, after its prompt, ${long}.`] : []),
-    ...(unseenTooLong > 0 ? [`Dropped ${counted(unseenTooLong)} of --unseen, ${long}.`] : []),
+    ...(equal > 0 ? [`Dropped ${counted(equal, 'row')} with equal chosen and rejected responses.`] : []),
+    ...(tooLong > 0 ? [`Dropped ${counted(tooLong, 'row')} with a response that is, after its prompt, ${long}.`] : []),
+    ...(unseenTooLong > 0 ? [`Dropped ${counted(unseenTooLong, 'row')} of --unseen, ${long}.`] : []),
   ];
 }
 

@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
+import { counted } from '../../data/counted.ts';
 import { measureDivergence, type Divergence } from '../../evaluation/divergence.ts';
 import { compare, judgedAnswers, type Comparison } from '../../evaluation/comparison.ts';
 import { countTrainedOn } from '../../activities/prompts/trained-on.ts';
@@ -161,7 +162,7 @@ async function otherPolicy(policy: Policy, flags: Flags): Promise<Policy | undef
 function describeComparison({ prompts, unjudged, meanScore, strictPassRate, against }: Comparison): string {
   const without = unjudged ? ` (${unjudged} without a score)` : '';
   const strict = strictPassRate === undefined ? '' : `, ${percent(strictPassRate)} strict`;
-  const alone = `mean score ${meanScore.toFixed(3)}${strict} on ${prompts} prompts${without}`;
+  const alone = `mean score ${meanScore.toFixed(3)}${strict} on ${counted(prompts, 'prompt')}${without}`;
   if (!against) return `${alone}.`;
   const { low, high } = against.winRateInterval;
   const { lengthControlled } = against;
@@ -170,7 +171,9 @@ function describeComparison({ prompts, unjudged, meanScore, strictPassRate, agai
     : '';
   const kl = against.kl === undefined ? '' : `, ${describeKl(against as Divergence)}`;
   const sampled = against.klSampled ? `, of sampled responses ${describeKl(against.klSampled)}` : '';
-  const left = against.unjudged ? `, without ${against.unjudged} prompts of which a response has no score` : '';
+  const left = against.unjudged
+    ? `, without ${counted(against.unjudged, 'prompt')} of which a response has no score`
+    : '';
   return `${alone}; win rate ${percent(against.winRate)} (95 % interval ${percent(low)} to ${percent(high)}${left})${controlled}${kl}${sampled}.`;
 }
 

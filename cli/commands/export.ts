@@ -1,5 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
+import { counted } from '../../data/counted.ts';
 import { contentOf } from '../../data/conversation.ts';
 import { InputError } from '../../data/errors.ts';
 import { readSampled } from '../../data/readers.ts';
@@ -55,5 +56,5 @@ async function exportOutputs(flags: Flags): Promise<void> {
     generator,
   }));
   await writeFile(out, `${JSON.stringify(outputs, null, 2)}\n`);
-  summarize(flags, { outputs: outputs.length, out }, `${out}: ${outputs.length} responses of ${generator}.`);
+  summarize(flags, { outputs: outputs.length, out }, `${out}: ${counted(outputs.length, 'response')} of ${generator}.`);
 }

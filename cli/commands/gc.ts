@@ -1,6 +1,7 @@
 import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
 import { z } from 'zod';
+import { counted } from '../../data/counted.ts';
 import type { ArtifactStore } from '../../artifacts/store.ts';
 import { InputError } from '../../data/errors.ts';
 import { connectClient, connectionSettings, hasServer } from '../../workers/temporal/connection.ts';
@@ -52,9 +53,13 @@ export function gcCommand(): Command {
         : 0;
       const bytes = garbage.flatMap(({ manifest }) => manifest.files).reduce((total, { size }) => total + size, 0);
       const megabytes = (bytes / 1e6).toFixed(1);
-      const outcome = flags.delete ? 'are removed' : 'can be removed: selm gc --delete';
-      const also = leftovers > 0 ? ` So are the leftovers of ${leftovers} interrupted steps.` : '';
-      const sentence = `${garbage.length} artifacts of ${megabytes} MB ${outcome}.${also}`;
+      const outcome = flags.delete ? 'removed' : 'can be removed: selm gc --delete';
+      const also = leftovers > 0 ? ` Leftovers of ${counted(leftovers, 'interrupted step')} removed.` : '';
+      const found =
+        garbage.length === 0
+          ? `No unreferenced artifacts are older than ${counted(keepDays, 'day')}.`
+          : `${counted(garbage.length, 'artifact')} of ${megabytes} MB ${outcome}.`;
+      const sentence = found + also;
       const deleted = flags.delete === true;
       const summary = { artifacts: garbage.map(({ address }) => address), bytes, leftovers, deleted };
       summarize(flags, summary, sentence);

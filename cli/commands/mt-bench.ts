@@ -1,5 +1,6 @@
 import { rm } from 'node:fs/promises';
 import { Command } from 'commander';
+import { counted } from '../../data/counted.ts';
 import { MT_BENCH_TOKENS } from '../../config/benchmarks.ts';
 import { answerQuestions } from '../../evaluation/mt-bench/answers.ts';
 import { judgeAnswers, type Judge } from '../../evaluation/mt-bench/judging.ts';
@@ -100,7 +101,7 @@ export function mtBenchCommand(): Command {
     const sentences = [
       ...(flags.out === undefined
         ? []
-        : [`${flags.out}: ${answered!.answers.size} questions answered by ${answered!.model}.`]),
+        : [`${flags.out}: ${counted(answered!.answers.size, 'question')} answered by ${answered!.model}.`]),
       ...scores.map(describe),
       // `describe` counts the judgements without a rating over all models in the file.
       ...adviceOnCounts({ ...counts, unparsed: counts.truncatedJudgements ?? 0 }),
@@ -181,7 +182,7 @@ async function judgeAll(file: string, judge: Judge, matches: Match[], model: str
 
 function describe({ model, judge, overall, turns, categories, unrated }: ModelScores): string {
   const ordinals: Record<string, string> = { 1: 'first turn', 2: 'second turn' };
-  const missing = unrated > 0 ? `; ${unrated} judgements without a rating` : '';
+  const missing = unrated > 0 ? `; ${counted(unrated, 'judgement')} without a rating` : '';
   return [
     `${model}, judged by ${judge}: ${rating(overall)} over ${overall.ratings} ratings${missing}`,
     ...Object.entries(turns).map(([turn, score]) => `  ${ordinals[turn]}: ${rating(score)}`),

@@ -62,6 +62,6 @@ export function optimizeCommand(): Command {
       ...compute,
     };
     const result = await withEngine((engine) => engine.run('optimize', job));
-    await reportTraining(flags, 'preferences', training, result);
+    await reportTraining(flags, 'preference', training, result);
   });
 }

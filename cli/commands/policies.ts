@@ -17,6 +17,7 @@ export function policiesCommand(): Command {
       if (name !== undefined && releases.length === 0)
         throw new InputError(`There is no policy named "${name}"; selm policies lists all.`);
       if (flags.json) return console.log(JSON.stringify(releases));
+      if (releases.length === 0) return console.log('No policies have been released.');
       console.log(terminalTable(releases.map(policyRow), { head: POLICIES_HEAD }));
     });
 }

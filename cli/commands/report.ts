@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { z } from 'zod';
+import { counted } from '../../data/counted.ts';
 import { writeReport } from '../../report/write.ts';
 import { readRecord } from '../../workers/runs/history.ts';
 import { openStore } from '../../workers/store.ts';
@@ -36,7 +37,7 @@ export function reportCommand(): Command {
     summarize(
       flags,
       { ...files },
-      `${files.page}: ${record.status.results.length} rounds; metrics in ${files.metrics} and ${files.tensorboard}.`,
+      `${files.page}: ${counted(record.status.results.length, 'round')}; metrics in ${files.metrics} and ${files.tensorboard}.`,
     );
   });
 }

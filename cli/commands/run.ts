@@ -169,6 +169,7 @@ function withRemedies({ message, differences }: RunDiffers, file: string): Input
 export function reportRun(status: RunStatus, { json }: { json?: boolean }): void {
   if (status.start) console.log(runTable(status));
   for (const note of roundNotes(status)) console.log(note);
+  if (status.version !== undefined) console.log(`Released: ${status.name}@${status.version}.`);
   if (json) console.log(JSON.stringify(status));
   if (status.publication !== undefined) process.exitCode = FAILED;
   if (waitsForDecision(status)) process.exitCode = DECISION_WANTED;

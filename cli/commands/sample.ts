@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { counted } from '../../data/counted.ts';
 import { sampledRows } from '../../activities/sample.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readPrompts } from '../../data/prompts.ts';
@@ -47,7 +48,7 @@ export function sampleCommand(): Command {
         seconds,
         out: flags.out,
       },
-      `${flags.out}: responses to ${prompts.length} prompts, ${sampledTokens} tokens in ${seconds.toFixed(1)} s.${quantized}`,
+      `${flags.out}: responses to ${counted(prompts.length, 'prompt')}, ${counted(sampledTokens, 'token')} in ${seconds.toFixed(1)} s.${quantized}`,
     );
   });
 }

@@ -49,6 +49,7 @@ export function scheduleCommand(): Command {
     .action(async ({ json }: { json?: boolean }) => {
       const schedules = await withServer(listSchedules);
       if (json) return console.log(JSON.stringify(schedules));
+      if (schedules.length === 0) console.log('There are no schedules.');
       for (const { name, paused, next, lastRun } of schedules) {
         const state = paused ? 'paused' : `next run ${next?.toISOString() ?? 'never'}`;
         console.log(`${name}: ${state}${lastRun === undefined ? '' : `, last run ${lastRun}`}`);

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { counted } from '../../data/counted.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { readScoreRows } from '../../data/readers.ts';
 import { checkOutputs } from '../output-files.ts';
@@ -50,7 +51,7 @@ export function scoreCommand(): Command {
       summarize(
         flags,
         { rows: rows.length, tokens, mean_logp: meanLogp, non_prefix_rows: nonPrefix, out: flags.out },
-        `${flags.out}: ${rows.length} responses scored, mean log-probability ${meanLogp.toFixed(3)}.${describeNonPrefix(nonPrefix)}`,
+        `${flags.out}: ${counted(rows.length, 'response')} scored, mean log-probability ${meanLogp.toFixed(3)}.${describeNonPrefix(nonPrefix)}`,
       );
     });
 }

@@ -40,6 +40,6 @@ export function sftCommand(): Command {
     warnOfIgnored(policy, rows);
     const job = { policy, rows, training, seed, outDir: flags.out, ...compute };
     const result = await withEngine((engine) => engine.run('sft', job));
-    await reportTraining(flags, 'demonstrations', training, result);
+    await reportTraining(flags, 'demonstration', training, result);
   });
 }

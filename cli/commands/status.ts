@@ -9,7 +9,7 @@ import { decisionLines } from '../../report/decisions.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines, spentLine } from '../../report/failure.ts';
 import { votingLines } from '../../report/voting.ts';
 import { runTable } from '../run-table.ts';
-import { withRuns } from '../server.ts';
+import { NO_WORKER, withRuns } from '../server.ts';
 import { jsonOption } from '../step.ts';
 
 /** `selm status`: show the status of a run. */
@@ -19,9 +19,9 @@ export function statusCommand(): Command {
     .argument('<name>', 'Name of the run.')
     .addOption(jsonOption())
     .action(async (name: string, flags: { json?: boolean }) => {
-      const { failed, ...progress } = await withRuns(async (client) => {
+      const { failed, alone, ...progress } = await withRuns(async (client, alone) => {
         const handle = await findRun(client, name);
-        return { ...(await readProgress(client, handle)), failed: await failureOf(handle) };
+        return { ...(await readProgress(client, handle)), failed: await failureOf(handle), alone };
       });
       if (flags.json) return console.log(JSON.stringify({ ...progress, failed }));
       const { status, round, voting, pending } = progress;
@@ -40,7 +40,8 @@ export function statusCommand(): Command {
       for (const { name: activity, attempt, lastFailure } of pending) {
         if (lastFailure !== undefined) console.log(`${activity} failed (${lastFailure}); attempt ${attempt}.`);
       }
-      for (const line of waitingLines(pending)) console.log(line);
+      const abandoned = alone && failed === undefined && status.state === 'running';
+      for (const line of abandoned ? [NO_WORKER] : waitingLines(pending)) console.log(line);
       if (status.spent) console.log(spentLine(status.spent, status.gpuSeconds));
       if (status.start) console.log(runTable(status));
       for (const line of benchmarkLines(status)) console.log(line);

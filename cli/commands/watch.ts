@@ -23,7 +23,7 @@ export function watchCommand(): Command {
       const options = { attended: isAttended(flags), stop: stop.signal };
       const watch = async (client: Client, alone: boolean) => {
         const handle = await findRun(client, name);
-        if (alone) console.error(NO_WORKER);
+        if (alone && (await handle.describe()).status.name === 'RUNNING') console.error(NO_WORKER);
         return watchRun(client, handle, options);
       };
       const status = await withRuns(watch).catch((error: unknown) => {

@@ -1,4 +1,5 @@
 /** The number of optimizer steps of a training, and a warning if it is small. */
+import { counted } from '../../data/counted.ts';
 import type { TrainingSettings } from './settings.ts';
 
 type Steps = Pick<TrainingSettings, 'batchSize' | 'epochs'>;
@@ -13,12 +14,9 @@ export const stepsPerEpoch = (rows: number, { batchSize }: Pick<Steps, 'batchSiz
  */
 const FEW = 10;
 
-/** `1 epoch`, `2 epochs`. */
-const counted = (count: number, plural: string) => `${count} ${count === 1 ? plural.slice(0, -1) : plural}`;
-
 /**
  * @param lead the beginning of the sentence: `only`
- * @param what the rows are, in the plural: `preferences`
+ * @param what a row is: `preference`
  * @param remedy what to do. Default: for a run
  * @returns a sentence if a training on these rows has few steps
  */
@@ -32,6 +30,6 @@ export function fewStepsWarning(
   const { batchSize, epochs } = settings;
   const steps = stepsPerEpoch(rows, settings) * epochs;
   if (steps >= FEW) return undefined;
-  const settingsUsed = `${counted(rows, what)}, batch size ${batchSize}, ${counted(epochs, 'epochs')}`;
-  return `${lead} ${counted(steps, 'optimizer steps')} (${settingsUsed}): ${remedy}.`;
+  const settingsUsed = `${counted(rows, what)}, batch size ${batchSize}, ${counted(epochs, 'epoch')}`;
+  return `${lead} ${counted(steps, 'optimizer step')} (${settingsUsed}): ${remedy}.`;
 }

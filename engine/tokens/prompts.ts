@@ -1,8 +1,9 @@
 /** Prompts to be answered, as tokens. */
+import { counted } from '../../data/counted.ts';
 import { InputError, located } from '../../data/errors.ts';
 import type { PromptRecord, TemplateFields } from '../../data/records.ts';
 import { templateInputs } from '../../data/template-inputs.ts';
-import { checkSequenceLength, type ModelConfig } from '../model-files/config.ts';
+import { checkSequenceLength, contextLength, type ModelConfig } from '../model-files/config.ts';
 import type { SamplingSettings } from '../protocol/settings.ts';
 import type { ModelTokenizer } from '../tokenizer/tokenizer.ts';
 
@@ -37,6 +38,8 @@ export function checkPromptLength(
   if (maxPromptLength !== undefined && length > maxPromptLength) {
     throw new InputError(`Prompt "${id}" has ${length} tokens, more than the ${maxPromptLength} of maxPromptLength.`);
   }
-  const remedy = `generate fewer than ${maxNewTokens} new tokens (maxNewTokens, --max-new-tokens), or shorten the prompt`;
+  const room = contextLength(config) - length;
+  const fewer = `generate at most ${counted(room, 'new token')} (maxNewTokens, --max-new-tokens), or `;
+  const remedy = `${room > 0 ? fewer : ''}shorten the prompt`;
   located(`Prompt "${id}"`, () => checkSequenceLength(config, length + maxNewTokens, remedy));
 }

@@ -1,4 +1,5 @@
 /** Prompts of a user's own data set whose responses a program can check: with a reference answer, a pattern or a JSON schema. */
+import { counted } from '../../data/counted.ts';
 import { InputError } from '../../data/errors.ts';
 import { shuffled } from '../../data/random.ts';
 import type { PromptRecord } from '../../data/records.ts';
@@ -59,8 +60,8 @@ export function checkedPrompts(rows: BaseRow[], heldOut: HeldOut, settings: Chec
   if (prompts.length < (count ?? 1)) {
     const made =
       count === undefined
-        ? `None of ${rows.length} rows gives a prompt`
-        : `Only ${prompts.length} of ${count} prompts can be made of ${rows.length} rows`;
+        ? `None of ${counted(rows.length, 'row')} gives a prompt`
+        : `Only ${prompts.length} of ${count} prompts can be made of ${counted(rows.length, 'row')}`;
     throw new InputError(
       `${made}: ${describeDroppedRows(dropped) || 'none dropped'}; ` +
         (problem === undefined

@@ -260,7 +260,7 @@ describe('labeling', () => {
     const labels = await labelShards(context, [await answerHeldOut(prepared.policy)]);
     await expect(prefer(context, { labels, truncated: 'keep' }, {})).rejects.toThrow(
       new InputError(
-        'None of the 8 prompts got a preference (8 with one candidate): sample more responses per prompt, or at a higher temperature.',
+        'None of 8 prompts got a preference (8 with one candidate): sample more responses per prompt, or at a higher temperature.',
       ),
     );
   });

@@ -66,7 +66,7 @@ it('a failed round parks the run, which says what failed and how to decide', asy
   const text = await done('status', 'tiny');
   expect(text).toContain('tiny: parked, round 1 of 2\n');
   expect(text).toMatch(
-    /Failed in round 1, step label \(activity prefer\), since \d{4}-.+Z: None of the 20 prompts got a preference/,
+    /Failed in round 1, step label \(activity prefer\), since \d{4}-.+Z: None of 20 prompts got a preference/,
   );
   expect(text).toContain('The run waits for a decision: selm retry tiny | selm skip tiny | selm stop tiny');
 });

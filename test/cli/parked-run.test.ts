@@ -89,6 +89,9 @@ it('decisions are taken or refused, and carried out by the next selm run', async
     skipped: [1],
     round: 2,
   });
+  expect(await done('status', 'tiny')).toContain(
+    'No worker runs in this folder: the run continues with the next selm run.',
+  );
   expect(await done('pause', 'tiny')).toContain('pauses after the step in progress');
   const paused = await command('run', file, '--json');
   expect([paused.code, summaryOf<RunStatus>(paused).state]).toEqual([3, 'paused']);
@@ -184,4 +187,5 @@ it('the status of a run that failed says so, and why', async () => {
   expect([ended.code, ended.stderr]).toEqual([2, expect.stringContaining(problem)]);
   expect(await done('status', 'failed')).toContain(`failed: failed. ${problem} selm run starts it again.`);
   expect(JSON.parse(await done('status', 'failed', '--json'))).toMatchObject({ failed: problem });
+  expect((await command('watch', 'failed')).stderr).not.toContain('No worker runs');
 });

@@ -80,7 +80,9 @@ it('another configuration under the name of a run in progress is refused', async
 it('a run for which no worker answers is told', async () => {
   const { code, stdout, stderr } = await selm(['status', 'taken'], env);
   expect([code, stdout]).toEqual([1, '']);
-  expect(stderr).toBe('selm: Run "taken" does not answer: start a worker for it (selm worker --role control).\n');
+  expect(stderr).toBe(
+    'selm: Run "taken" does not answer: start a worker for it (selm worker --role control; on this machine, selm run FILE).\n',
+  );
 });
 
 it('a run that is not there is named', async () => {

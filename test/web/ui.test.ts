@@ -239,7 +239,8 @@ it('without a worker a run in progress is listed, and its page says what to do; 
   await expect.poll(async () => (await cellsOf('/', 'runs'))[0].slice(0, 2)).toEqual(['lonely', 'unanswered']);
   expect(await asked('/runs/lonely')).toMatchObject({
     status: 503,
-    sentence: 'Run &quot;lonely&quot; does not answer: start a worker for it (selm worker --role control).',
+    sentence:
+      'Run &quot;lonely&quot; does not answer: start a worker for it (selm worker --role control; on this machine, selm run FILE).',
   });
   const events = await fetch(`${origin}/events`);
   ui.process.kill('SIGTERM');

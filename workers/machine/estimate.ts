@@ -108,7 +108,7 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
       `The number of prompts in ${held} is unknown before it is downloaded: the time of evaluate is left out.`,
     );
   const optimizerSteps = size === undefined ? undefined : stepsPerEpoch(size, config.optimize) * config.optimize.epochs;
-  const few = size === undefined ? undefined : fewStepsWarning('A round has at most', size, 'prompts', config.optimize);
+  const few = size === undefined ? undefined : fewStepsWarning('A round has at most', size, 'prompt', config.optimize);
   const warnings = [
     ...(few === undefined ? [] : [few]),
     ...ignoredNotes(checked?.dropped ?? {}, 'prompts'),

@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { WorkflowFailedError, WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure, WorkflowIdConflictPolicy, type QueryDefinition } from '@temporalio/common';
+import { counted } from '../../data/counted.ts';
 import { hashValue } from '../../artifacts/hash.ts';
 import { InputError } from '../../data/errors.ts';
 import { alignment } from '../../workflows/alignment.ts';
@@ -66,7 +67,7 @@ export async function unfinishedRuns(client: Client): Promise<string[]> {
 
 /** A run's summary in Temporal's UI. */
 export const summaryOfRun = ({ model, rounds, label, optimize }: RunConfig): string =>
-  `${model}: ${rounds} rounds of ${optimize.objective.name}, labeled by ${label.by}`;
+  `${model}: ${counted(rounds, 'round')} of ${optimize.objective.name}, labeled by ${label.by}`;
 
 /** The votes that a run keeps for a next round. Empty if it does not answer, for example because no worker can replay it. */
 async function lateVotesOf(client: Client, name: string): Promise<LateVote[]> {

@@ -26,7 +26,7 @@ export class RunUnanswered extends Error {
     const problem = isOtherVersion
       ? 'cannot be replayed by this version of selm: ' +
         'continue with the version that started it, or restart it, which reuses its artifacts (selm run FILE --restart)'
-      : 'does not answer: start a worker for it (selm worker --role control)';
+      : 'does not answer: start a worker for it (selm worker --role control; on this machine, selm run FILE)';
     super(`Run "${run}" ${problem}.`, { cause });
     this.isOtherVersion = isOtherVersion;
   }

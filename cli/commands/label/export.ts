@@ -1,5 +1,6 @@
 import type { Client } from '@temporalio/client';
 import { Command } from 'commander';
+import { counted } from '../../../data/counted.ts';
 import { PREFERENCES } from '../../../activities/prefer.ts';
 import type { ReadableStore } from '../../../artifacts/store.ts';
 import { InputError } from '../../../data/errors.ts';
@@ -58,8 +59,8 @@ export function labelExportCommand(): Command {
         const made = preferences !== undefined && { preferences: written };
         return console.log(JSON.stringify({ run: name, ...counts, skips, ...made }));
       }
-      if (votes !== undefined) console.log(`${votes}: ${counts.votes} votes, ${skips} skips.`);
-      if (preferences !== undefined) console.log(`${preferences}: ${written} preferences.`);
+      if (votes !== undefined) console.log(`${votes}: ${counted(counts.votes, 'vote')}, ${counted(skips, 'skip')}.`);
+      if (preferences !== undefined) console.log(`${preferences}: ${counted(written, 'preference')}.`);
     });
 }
 

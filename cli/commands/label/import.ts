@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { Command, Option } from 'commander';
+import { counted } from '../../../data/counted.ts';
 import { InputError } from '../../../data/errors.ts';
 import { readFailure } from '../../../data/file-errors.ts';
 import { decodeUtf8, parseJson } from '../../../data/json.ts';
@@ -78,14 +79,14 @@ export function labelImportCommand(): Command {
         random: false,
       }));
       const answers = rows.flatMap((row, i) => row.answers.map((answer) => ({ row, question: questions[i], answer })));
-      const counted = answers.flatMap(({ question, answer }) =>
+      const cast = answers.flatMap(({ question, answer }) =>
         'choice' in answer ? [{ ...answer, question: question.id }] : [],
       );
-      if (counted.length === 0) {
+      if (cast.length === 0) {
         throw new InputError([`${file} has no vote that can be read.`, ...describeUnread(unread)].join('\n'));
       }
       const settings = { aggregation, leaveOut, truncated: 'keep' as const };
-      const { preferences, stats } = preferencesOfVotes(answered, questions, counted, settings);
+      const { preferences, stats } = preferencesOfVotes(answered, questions, cast, settings);
       await writeJsonl(out, preferences);
       if (votes !== undefined) {
         await writeJsonl(
@@ -96,9 +97,11 @@ export function labelImportCommand(): Command {
       const voters = answers.map(({ answer: { person } }) => person);
       const note = notVotedNote(leaveOut, voters, '--leave-out');
       if (note !== undefined) console.error(note);
-      const counts = { votes: counted.length, skips: answers.length - counted.length };
+      const counts = { votes: cast.length, skips: answers.length - cast.length };
       if (flags.json) return console.log(JSON.stringify({ ...stats, ...counts, unread, out }));
-      console.log(`${file}: ${counts.votes} votes and ${counts.skips} skips on ${rows.length} questions.`);
+      console.log(
+        `${file}: ${counted(counts.votes, 'vote')} and ${counted(counts.skips, 'skip')} on ${counted(rows.length, 'question')}.`,
+      );
       console.log(describePreferences(out, stats));
       for (const line of describeUnread(unread)) console.error(line);
     });

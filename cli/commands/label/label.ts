@@ -35,10 +35,10 @@ export function labelCommand(): Command {
     .addCommand(labelImportCommand());
   // Commander would require a mandatory option of the subcommands too.
   addPeopleFlags(addLabeler(command, [...labelerNames, 'people']))
-    .option('--in <file>', 'Rows of selm sample, or rows {prompt, responses: [{text}]}. Required.')
+    .option('--in <file>', 'Rows of selm sample, or rows {prompt, responses: [{text}]}. (required)')
     .option(
       '--out <file>',
-      "File for rows in TRL's preference format, with reference_response and token ids. Required.",
+      "File for rows in TRL's preference format, with reference_response and token ids. (required)",
     );
   for (const group of [truncatedFlags, computeFlags]) group.addTo(command);
   return command.addOption(jsonOption()).action(async (flags: Flags) => {

@@ -1,10 +1,11 @@
 /** The result of `selm label` in a sentence. */
+import { counted } from '../../../data/counted.ts';
 import { adviceOnCounts } from '../../../labelers/advice.ts';
 import { describeReasons, type LabelStats } from '../../../labelers/preferences.ts';
 
 /** One sentence about the preferences that a command has written. */
 export const describePreferences = (out: string, stats: LabelStats): string =>
-  `${out}: ${stats.preferences} preferences from ${stats.rows} prompts${describeWithoutPreference(stats)}.` +
+  `${out}: ${counted(stats.preferences, 'preference')} from ${counted(stats.rows, 'prompt')}${describeWithoutPreference(stats)}.` +
   describeTruncated(stats) +
   describeCounts(stats);
 
@@ -13,7 +14,9 @@ const describeWithoutPreference = ({ rows, preferences, dropped }: LabelStats): 
   preferences === rows ? '' : `; ${rows - preferences} dropped (${describeReasons(dropped)})`;
 
 function describeTruncated({ truncated }: LabelStats): string {
-  return truncated === 0 ? '' : ` ${truncated} responses were truncated at the length limit.`;
+  return truncated === 0
+    ? ''
+    : ` ${counted(truncated, 'response was', 'responses were')} truncated at the length limit.`;
 }
 
 /** The labeler's counts as text. */

@@ -1,6 +1,7 @@
 /** What `selm prompts final-answer`, `regex` and `json-schema` share. */
 import { Command } from 'commander';
 import { z } from 'zod';
+import { counted } from '../../../data/counted.ts';
 import { writeJsonl } from '../../../data/jsonl.ts';
 import { checkedPrompts, type CheckedSettings } from '../../../labelers/prompts/checked.ts';
 import { addSources, droppedText, readSources, type SourceFlags } from './flags.ts';
@@ -59,6 +60,6 @@ export async function writeChecked(
   summarize(
     flags,
     { prompts: prompts.length, rows: rows.length, dropped, ...(problem !== undefined && { problem }), out },
-    `${out}: ${prompts.length} prompts from ${rows.length} rows${droppedText(dropped)}.${first}`,
+    `${out}: ${counted(prompts.length, 'prompt')} from ${counted(rows.length, 'row')}${droppedText(dropped)}.${first}`,
   );
 }

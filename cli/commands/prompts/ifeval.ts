@@ -1,5 +1,6 @@
 import { Command } from 'commander';
 import { z } from 'zod';
+import { counted } from '../../../data/counted.ts';
 import { writeJsonl } from '../../../data/jsonl.ts';
 import { composePrompts, type ComposedPrompt } from '../../../labelers/prompts/ifeval/compose.ts';
 import { kindIds } from '../../../labelers/prompts/ifeval/conflicts.ts';
@@ -43,7 +44,7 @@ Example:
     const instructions = [1, 2, 3].map((each) => prompts.filter(({ kwargs }) => kwargs.length === each).length);
     const missing = kindIds.filter((id) => kinds[id] === 0);
     const lines = [
-      `${flags.out}: ${prompts.length} prompts from ${bases} of ${rows.length} base prompts${droppedText(dropped)}.`,
+      `${flags.out}: ${counted(prompts.length, 'prompt')} from ${bases} of ${counted(rows.length, 'base prompt')}${droppedText(dropped)}.`,
       `With one, two and three instructions: ${instructions.join(', ')}.`,
       ...(missing.length > 0 ? [`No prompt has ${missing.join(', ')}.`] : []),
     ];

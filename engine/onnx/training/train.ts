@@ -1,4 +1,5 @@
 /** The training loop: batches, learning rate, optimizer steps, metrics, checkpoints. */
+import { counted } from '../../../data/counted.ts';
 import { uploadSeconds } from '../../../artifacts/checkpoint-folder.ts';
 import { JobAborted, TrainingDiverged } from '../../protocol/errors.ts';
 import type { Progress, TrainedSteps, TrainMetrics } from '../../protocol/jobs.ts';
@@ -107,7 +108,7 @@ async function trainSteps<E extends Example>(
       else {
         lost =
           `; a checkpoint would take ${seconds.toFixed(0)} s, longer than a worker that ends has: ` +
-          `${step - lastCheckpoint.step} steps after step ${lastCheckpoint.step} are computed again`;
+          `${counted(step - lastCheckpoint.step, 'step')} after step ${lastCheckpoint.step} will be computed again`;
       }
     }
     throw new JobAborted(`training was stopped after ${step} of ${steps} steps${lost}`);

@@ -1,4 +1,5 @@
 /** Composes prompts in the style of IFEval (Zhou et al. 2023, arXiv 2311.07911) from base prompts. */
+import { counted } from '../../../data/counted.ts';
 import { InputError } from '../../../data/errors.ts';
 import { shuffled } from '../../../data/random.ts';
 import type { TemplateFields, Text } from '../../../data/records.ts';
@@ -67,7 +68,7 @@ export function composePrompts(
   }
   if (prompts.size < count) {
     throw new InputError(
-      `Only ${prompts.size} of ${count} prompts can be composed from ${rows.length} rows (${describeDroppedRows(dropped) || 'none dropped'}); ` +
+      `Only ${prompts.size} of ${count} prompts can be composed from ${counted(rows.length, 'row')} (${describeDroppedRows(dropped) || 'none dropped'}); ` +
         'give more base prompts.',
     );
   }

@@ -1,5 +1,6 @@
 /** detectable_format and detectable_content: the layout of a response and parts that it must contain. */
-import { composable, counted } from './kind.ts';
+import { counted } from '../../../data/counted.ts';
+import { composable } from './kind.ts';
 
 const none = () => ({});
 

@@ -38,9 +38,6 @@ export type Relation = 'less than' | 'at least';
 
 export const drawRelation = (random: Random): Relation => random.pick(['less than', 'at least']);
 
-/** A count that a natural text states: `exactly 3 things`, `1 thing`. */
-export const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
-
 /** A list as Python prints it, as in the authors' wording: `['a', 'b']`. */
 export const pythonList = (words: string[]): string => `[${words.map((word) => `'${word}'`).join(', ')}]`;
 

@@ -1,5 +1,6 @@
 /** length_constraints: the number of words, sentences and paragraphs. */
-import { composable, counted, drawRelation, type Relation } from './kind.ts';
+import { counted } from '../../../data/counted.ts';
+import { composable, drawRelation, type Relation } from './kind.ts';
 import { drawOpener } from './words.ts';
 
 /** Words of a natural sentence. */

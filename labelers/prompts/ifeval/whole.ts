@@ -1,5 +1,6 @@
 /** Instructions about a response as a whole: language, case, punctuation, its beginning and end. */
-import { composable, counted, drawRelation, type Relation } from './kind.ts';
+import { counted } from '../../../data/counted.ts';
+import { composable, drawRelation, type Relation } from './kind.ts';
 
 /** The languages of IFEval, except English: LANGUAGE_CODES in google-research, instruction_following_eval/instructions_util.py. */
 const LANGUAGES: Record<string, string> = {

@@ -125,7 +125,7 @@ describe('candidates', () => {
   test('of no prompt are different: one sentence says what to do', async () => {
     const responses = [await storeResponses(store, [sampledRow('q', ['same', 'same'])])];
     await expect(askFor(responses)).rejects.toThrow(
-      'None of the 1 prompts has two different responses to compare: sample more responses per prompt, or at a higher temperature.',
+      'None of 1 prompt has two different responses to compare: sample more responses per prompt, or at a higher temperature.',
     );
   });
 });

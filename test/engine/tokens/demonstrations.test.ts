@@ -32,7 +32,7 @@ test('a prompt that is cut to maxPromptLength fills a maxLength that is not larg
   const rows = [{ prompt: long, completion: 'Yes' }];
   expect(() => examples(rows, { maxLength: 4, maxPromptLength: 4 })).toThrow(
     new InputError(
-      "None of the 1 rows is left to train on: in 1 the prompt alone fills maxLength or the model's context; " +
+      "None of 1 row is left to train on: in 1 the prompt alone fills maxLength or the model's context; " +
         'raise maxLength, or lower maxPromptLength.',
     ),
   );
@@ -43,7 +43,7 @@ test('a prompt that is cut to maxPromptLength fills a maxLength that is not larg
 
 test('a conversation is left out if its first assistant turn is cut off', () => {
   const messages = [say('user', long), say('assistant', 'Yes'), say('user', short), say('assistant', 'No')];
-  expect(() => examples([{ messages }], { maxLength: lengthOf(long) })).toThrow(/^None of the 1 rows is left/);
+  expect(() => examples([{ messages }], { maxLength: lengthOf(long) })).toThrow(/^None of 1 row is left/);
   expect(examples([{ messages }], { maxLength: lengthOf(long) + 1 }).counts.truncated).toBe(1);
 });
 

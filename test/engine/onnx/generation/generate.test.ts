@@ -196,7 +196,7 @@ describe('a prompt', () => {
     const tooLong = generate({}, [prompt('too long', POSITIONS - LIMIT + 1)]);
     await expect(tooLong).rejects.toThrow(InputError);
     await expect(tooLong).rejects.toThrow(
-      /a sequence of 257 tokens is longer than the model's 256 positions: generate fewer than 70 new tokens/,
+      /a sequence of 257 tokens is longer than the model's 256 positions: generate at most 69 new tokens/,
     );
   });
 });

@@ -111,7 +111,7 @@ test('a stopped training begins no checkpoint that would take too long, and says
   writeFileSync(join(dir, '.uploaded.json'), '{"seconds":240}');
   await expect(stopAtPass(stoppable(25), 3)).resolves.toBe(
     'training was stopped after 4 of 6 steps; a checkpoint would take 240 s, longer than a worker that ends has: ' +
-      '2 steps after step 2 are computed again',
+      '2 steps after step 2 will be computed again',
   );
   // After the one whose upload is in progress.
   mkdirSync(join(dir, '.upload'));
