@@ -19,7 +19,7 @@ export const commands: Record<string, CommandEntry> = {
     load: async () => (await import('./commands/start.ts')).startCommand(),
   },
   status: {
-    summary: 'Show the state of a run.',
+    summary: 'Show the state of a run, or list all runs.',
     load: async () => (await import('./commands/status.ts')).statusCommand(),
   },
   watch: {

@@ -2,20 +2,14 @@
 import { describeFailure } from '../report/failure.ts';
 import { html, type Html } from '../report/html.ts';
 import { table } from '../report/layout.ts';
-import type { ListedRun } from '../workers/runs/run-list.ts';
+import { roundText, stateText, type ListedRun, type ListedRuns } from '../workers/runs/run-list.ts';
 import { liveArea, type Section, type Snapshot } from './live/sections.ts';
 import type { Page } from './page.ts';
 
 const HEAD = ['run', 'state', 'round', 'since', ''];
 
-interface Listed {
-  runs: ListedRun[];
-  /** Whether the server has more runs than those listed. */
-  more: boolean;
-}
-
 /** The page that lists runs. */
-export const runsPage = (listed: Listed): Page => ({
+export const runsPage = (listed: ListedRuns): Page => ({
   title: 'runs',
   changes: true,
   live: true,
@@ -24,22 +18,19 @@ export const runsPage = (listed: Listed): Page => ({
 });
 
 /** The changing part of the page that lists runs. */
-export function runsSnapshot(listed: Listed): Snapshot {
+export function runsSnapshot(listed: ListedRuns): Snapshot {
   const sections = [list(listed)];
   return { sections: { viewer: sections, operator: sections }, ended: false };
 }
 
-const list = ({ runs, more }: Listed): Section => ({
+const list = ({ runs, more }: ListedRuns): Section => ({
   id: 'run-list',
   content: html`${runs.length === 0 ? html`<p>No runs yet: <code>selm start run.yaml</code> starts one.</p>` : table('runs', HEAD, runs.map(row))}
   ${more && html`<p class="note">There are more; these are the last ${runs.length}.</p>`}`,
 });
 
 function row(run: ListedRun): (string | Html)[] {
-  const { name, state, since, status } = run;
-  const round = status?.round === undefined ? '' : `${status.round} of ${status.rounds}`;
-  const requested = status?.requested && state !== 'paused' ? `, ${status.requested} requested` : '';
-  return [runLink(name), `${state}${requested}`, round, time(since), remark(run)];
+  return [runLink(run.name), stateText(run), roundText(run), time(run.since), remark(run)];
 }
 
 /** Information for the operator about the state of a run. */

@@ -1,6 +1,7 @@
 import { Command } from 'commander';
 import { readProgress, type PendingActivity } from '../../workers/runs/progress.ts';
 import { QUEUES, ROLES } from '../../workers/roles.ts';
+import { RunList } from '../../workers/runs/run-list.ts';
 import { failureOf, findRun } from '../../workers/runs/runs.ts';
 import { benchmarkLines } from '../../report/benchmark-lines.ts';
 import { roundNotes } from '../../report/rounds.ts';
@@ -8,17 +9,19 @@ import { STEPS } from '../../workflows/status.ts';
 import { decisionLines } from '../../report/decisions.ts';
 import { describeFailure, NO_NEW_PROMPTS, skippedLines, spentLine } from '../../report/failure.ts';
 import { votingLines } from '../../report/voting.ts';
+import { runListLines } from '../run-list.ts';
 import { runTable } from '../run-table.ts';
 import { NO_WORKER, withRuns } from '../server.ts';
 import { jsonOption } from '../step.ts';
 
-/** `selm status`: show the status of a run. */
+/** `selm status`: show the status of a run, or list all runs. */
 export function statusCommand(): Command {
   return new Command('status')
-    .description('Show the status of a run.')
-    .argument('<name>', 'Name of the run.')
+    .description('Show the status of a run, or list all runs.')
+    .argument('[name]', 'Name of the run. Default: all runs.')
     .addOption(jsonOption())
-    .action(async (name: string, flags: { json?: boolean }) => {
+    .action(async (name: string | undefined, flags: { json?: boolean }) => {
+      if (name === undefined) return listRuns(flags);
       const { failed, alone, ...progress } = await withRuns(async (client, alone) => {
         const handle = await findRun(client, name);
         return { ...(await readProgress(client, handle)), failed: await failureOf(handle), alone };
@@ -46,6 +49,13 @@ export function statusCommand(): Command {
       if (status.start) console.log(runTable(status));
       for (const line of benchmarkLines(status)) console.log(line);
     });
+}
+
+/** Lists the server's runs. */
+async function listRuns({ json }: { json?: boolean }): Promise<void> {
+  const listed = await withRuns((client) => new RunList(client).read());
+  if (json) console.log(JSON.stringify(listed));
+  else for (const line of runListLines(listed)) console.log(line);
 }
 
 /** Activities that wait for workers while none of the run is in progress: there is no such worker, or all work for other runs. */

@@ -188,4 +188,7 @@ it('the status of a run that failed says so, and why', async () => {
   expect(await done('status', 'failed')).toContain(`failed: failed. ${problem} selm run starts it again.`);
   expect(JSON.parse(await done('status', 'failed', '--json'))).toMatchObject({ failed: problem });
   expect((await command('watch', 'failed')).stderr).not.toContain('No worker runs');
+  const all = await done('status');
+  expect(all).toMatch(/│ failed +│ failed +│ +│ \d{4}-\d\d-\d\d \d\d:\d\d UTC │/);
+  expect(all).toContain(`\nfailed: ${problem}`);
 });

@@ -19,6 +19,21 @@ export interface ListedRun {
   lastKnown?: string;
 }
 
+/** The last runs of a server. */
+export interface ListedRuns {
+  runs: ListedRun[];
+  /** Whether the server has more runs than those listed. */
+  more: boolean;
+}
+
+/** A run's state, and the decision that is to change it, for a list. */
+export const stateText = ({ state, status }: ListedRun): string =>
+  status?.requested && state !== 'paused' ? `${state}, ${status.requested} requested` : state;
+
+/** A run's round and their number, for a list. Empty before the first round. */
+export const roundText = ({ status }: ListedRun): string =>
+  status?.round === undefined ? '' : `${status.round} of ${status.rounds}`;
+
 /** Maximum number of runs in the list. */
 const MOST = 100;
 const ANSWER_SECONDS = 3;
@@ -33,7 +48,7 @@ export class RunList {
   }
 
   /** Runs that wait for a decision come first, then runs in progress, then ended runs. Each group is sorted latest first. */
-  async read(): Promise<{ runs: ListedRun[]; more: boolean }> {
+  async read(): Promise<ListedRuns> {
     const { executions, more } = await this.lastExecutions();
     const runs = await Promise.all(executions.map((execution) => this.describe(execution)));
     this.ended = new Map();
