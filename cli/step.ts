@@ -115,7 +115,7 @@ export function warnOfIgnored(policy: Policy, rows: TextRow[], numbers?: number[
       return tokenizer.ignored(prompt, responsesOf(row), templateInputs(row));
     }),
   );
-  for (const note of ignoredNotes(countIgnored(ignored), 'rows')) console.error(`selm: warning: ${note}`);
+  for (const note of ignoredNotes(countIgnored(ignored), 'row')) console.error(`selm: warning: ${note}`);
 }
 
 const RESPONSES = ['chosen', 'rejected', 'reference_response', 'response', 'completion'] as const;

@@ -104,7 +104,7 @@ export function droppedNotes({ train, heldOut, ofBenchmarks, ...ignored }: Dropp
   return [
     ...(ofTrain ? [`Dropped training prompts: ${ofTrain}.`] : []),
     ...(ofHeldOut ? [`Dropped held-out prompts: ${ofHeldOut}.`] : []),
-    ...ignoredNotes(ignored, 'prompts'),
+    ...ignoredNotes(ignored, 'prompt'),
     ...sharedNotes(ofBenchmarks),
   ];
 }

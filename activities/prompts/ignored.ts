@@ -1,4 +1,5 @@
 /** Counts of rows from which the chat template leaves something out, and what to tell about them. */
+import { counted } from '../../data/counted.ts';
 import type { Ignored } from '../../engine/tokenizer/unwritten.ts';
 
 /** Numbers of rows. Absent if there are none. */
@@ -11,23 +12,24 @@ export function countIgnored(rows: Ignored[][]): IgnoredCounts {
   return counts;
 }
 
+/** What the rows have. */
 const NOTES: Record<Ignored, string> = {
-  ignoredTools: 'have tools, which the chat template does not write: the policy does not see them.',
-  ignoredArguments: 'have a variable in "chat_template_kwargs" that the chat template does not read.',
+  ignoredTools: 'tools, which the chat template does not write: the policy does not see them.',
+  ignoredArguments: 'a variable in "chat_template_kwargs" that the chat template does not read.',
   ignoredMessages:
-    'have messages that the chat template does not write, such as those of roles that it does not know: the policy does not see them.',
-  ignoredCalls: 'have tool calls that the chat template does not write: the policy does not see them.',
+    'messages that the chat template does not write, such as those of roles that it does not know: the policy does not see them.',
+  ignoredCalls: 'tool calls that the chat template does not write: the policy does not see them.',
   ignoredReasoning:
-    'have reasoning (reasoning_content, reasoning, thinking or reasoning_details) that the chat template does not write: the policy does not see it.',
+    'reasoning (reasoning_content, reasoning, thinking or reasoning_details) that the chat template does not write: the policy does not see it.',
   ignoredThoughts:
-    'have a text of which the chat template leaves out a part, such as <think>…</think>: the policy does not see it.',
+    'a text of which the chat template leaves out a part, such as <think>…</think>: the policy does not see it.',
   ignoredContent:
-    'have a text beside tool calls or reasoning that the chat template does not write: the policy does not see it.',
+    'a text beside tool calls or reasoning that the chat template does not write: the policy does not see it.',
 };
 
-/** A note on each kind of rows. @param rows what the rows are called */
-export const ignoredNotes = (counts: IgnoredCounts, rows: string): string[] =>
+/** A note on each kind of rows. @param row what a row is called */
+export const ignoredNotes = (counts: IgnoredCounts, row: string): string[] =>
   (Object.keys(NOTES) as Ignored[]).flatMap((part) => {
     const count = counts[part] ?? 0;
-    return count === 0 ? [] : [`${count} ${rows} ${NOTES[part]}`];
+    return count === 0 ? [] : [`${counted(count, row)} ${count === 1 ? 'has' : 'have'} ${NOTES[part]}`];
   });

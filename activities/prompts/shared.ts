@@ -1,4 +1,5 @@
 /** Training prompts that benchmarks have, too: how many, and what to tell about them. */
+import { counted } from '../../data/counted.ts';
 
 /** Numbers of training prompts, by the name of the benchmark. */
 export type SharedCounts = Record<string, number>;
@@ -14,5 +15,5 @@ export function countShared(names: string[]): SharedCounts {
 export const sharedNotes = (counts: SharedCounts = {}): string[] =>
   Object.entries(counts).map(
     ([name, count]) =>
-      `${count} training prompt${count === 1 ? ' is' : 's are'} also in the benchmark ${name}: its results do not show what the policy does with new prompts.`,
+      `${counted(count, 'training prompt')} ${count === 1 ? 'is' : 'are'} also in the benchmark ${name}: its results do not show what the policy does with new prompts.`,
   );

@@ -132,7 +132,7 @@ it('shows the people and their agreement when the round has its votes', async ()
 it('writes all votes with their texts, and the preferences of the round', async () => {
   const [votes, preferences] = ['exported-votes.jsonl', 'exported.jsonl'].map((name) => join(folder, name));
   expect(await done('label', 'export', 'asked', '--votes', votes, '--preferences', preferences)).toBe(
-    `${votes}: 36 votes, 1 skips.\n${preferences}: ${first.label.preferences} preferences.`,
+    `${votes}: 36 votes, 1 skip.\n${preferences}: ${first.label.preferences} preferences.`,
   );
   const store = new LocalStore(join(env.SELM_HOME, 'artifacts'));
   const made = await store.readText(first.artifacts.preferences, 'preferences.jsonl');
@@ -149,7 +149,7 @@ it('writes all votes with their texts, and the preferences of the round', async 
     // Ada and Dan always vote for the response that is shown on the left.
     if ('choice' in row) expect(row.choice === row.left).toBe(['Ada', 'Dan'].includes(row.person));
   }
-  expect(await done('label', 'export', 'asked', '--round', '1', '--votes', votes)).toBe(`${votes}: 36 votes, 1 skips.`);
+  expect(await done('label', 'export', 'asked', '--round', '1', '--votes', votes)).toBe(`${votes}: 36 votes, 1 skip.`);
   for (const [args, sentence] of [
     [[], 'There is nothing to write: give --votes, --preferences or both.'],
     [['--votes', votes, '--round', '2'], 'Round 2 of "asked" has not ended, or people did not label it.'],

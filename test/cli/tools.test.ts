@@ -68,9 +68,9 @@ test('tool calls, reasoning and variables that the template ignores are said; an
   );
   expect(ended.code, ended.stderr).toBe(0);
   for (const warning of [
-    '1 rows have tool calls that the chat template does not write: the policy does not see them.',
-    '1 rows have reasoning (reasoning_content, reasoning, thinking or reasoning_details) that the chat template does not write: the policy does not see it.',
-    '1 rows have a variable in "chat_template_kwargs" that the chat template does not read.',
+    '1 row has tool calls that the chat template does not write: the policy does not see them.',
+    '1 row has reasoning (reasoning_content, reasoning, thinking or reasoning_details) that the chat template does not write: the policy does not see it.',
+    '1 row has a variable in "chat_template_kwargs" that the chat template does not read.',
   ]) {
     expect(ended.stderr.split(`selm: warning: ${warning}\n`)).toHaveLength(2);
   }

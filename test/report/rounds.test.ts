@@ -25,7 +25,7 @@ test('prompts that were left out, and tools that the policy does not see, are to
   expect(roundNotes({ dropped, results: [] })).toEqual([
     'Dropped training prompts: 2 repeated.',
     '3 prompts have tools, which the chat template does not write: the policy does not see them.',
-    '1 prompts have tool calls that the chat template does not write: the policy does not see them.',
+    '1 prompt has tool calls that the chat template does not write: the policy does not see them.',
   ]);
 });
 

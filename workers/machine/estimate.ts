@@ -111,7 +111,7 @@ export async function estimateRun(config: RunConfig, assumptions: Assumptions): 
   const few = size === undefined ? undefined : fewStepsWarning('A round has at most', size, 'prompt', config.optimize);
   const warnings = [
     ...(few === undefined ? [] : [few]),
-    ...ignoredNotes(checked?.dropped ?? {}, 'prompts'),
+    ...ignoredNotes(checked?.dropped ?? {}, 'prompt'),
     ...sharedNotes(checked?.dropped.ofBenchmarks),
     ...(size === undefined ? [] : fewerVotes(config, size)),
   ];
