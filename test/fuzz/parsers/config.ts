@@ -23,7 +23,7 @@ const full = {
   rounds: 2,
   sample: { samplesPerPrompt: 4, temperature: 1, server: { url: 'http://127.0.0.1:8000/v1', model: 'm' } },
   label: { by: 'combine', of: [{ by: 'regex', pattern: 'a+', weight: 2 }, { by: 'final-answer' }], lengthPenalty: 0.1 },
-  optimize: { learningRate: [1e-5, 1e-6], objective: { name: 'dpo', beta: 0.1 }, lora: { rank: 8 } },
+  optimize: { learningRate: [1e-5, 1e-6], objective: { name: 'dpo', beta: 0.1 } },
   evaluate: { gate: { minWinRate: 0.5 }, secondJudge: { by: 'final-answer' } },
   budget: { usdPerGpuHour: 1, usd: 2 },
 };
