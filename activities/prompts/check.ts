@@ -5,6 +5,7 @@ import { promptsOf, readPrompts } from '../../data/prompts.ts';
 import { shuffled } from '../../data/random.ts';
 import type { PromptRecord } from '../../data/records.ts';
 import type { Spool } from '../../data/spool.ts';
+import { tally } from '../../data/tally.ts';
 import type { CallOptions } from '../../engine/protocol/jobs.ts';
 import { readHeldOut } from './held-out.ts';
 import { countIgnored } from './ignored.ts';
@@ -12,7 +13,6 @@ import { PromptKeys } from './keys.ts';
 import type { LengthCheck } from './limits.ts';
 import { PromptReader } from './reader.ts';
 import type { DroppedPrompts, PromptCheck } from './request.ts';
-import { countShared } from './shared.ts';
 import { checkUnused, findUsed } from './trained-on.ts';
 import { readTraining, type Training } from './training.ts';
 
@@ -75,7 +75,7 @@ export async function checkPrompts(
         limit: heldOut.length.limit,
       },
       ...countIgnored(ignored),
-      ...(shared.length > 0 && { ofBenchmarks: countShared(shared) }),
+      ...(shared.length > 0 && { ofBenchmarks: tally(shared) }),
     },
     tokens: train.tokens,
   };

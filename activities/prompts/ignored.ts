@@ -1,16 +1,13 @@
 /** Counts of rows from which the chat template leaves something out, and what to tell about them. */
 import { counted } from '../../data/counted.ts';
+import { tally } from '../../data/tally.ts';
 import type { Ignored } from '../../engine/tokenizer/unwritten.ts';
 
 /** Numbers of rows. Absent if there are none. */
 export type IgnoredCounts = Partial<Record<Ignored, number>>;
 
 /** Counts the rows, by what is ignored of each. */
-export function countIgnored(rows: Ignored[][]): IgnoredCounts {
-  const counts: IgnoredCounts = {};
-  for (const part of rows.flat()) counts[part] = (counts[part] ?? 0) + 1;
-  return counts;
-}
+export const countIgnored = (rows: Ignored[][]): IgnoredCounts => tally(rows.flat());
 
 /** What the rows have. */
 const NOTES: Record<Ignored, string> = {

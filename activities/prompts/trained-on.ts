@@ -1,4 +1,5 @@
 /** Which held-out prompts earlier runs have trained on. */
+import { counted } from '../../data/counted.ts';
 import { InputError } from '../../data/errors.ts';
 import { promptsOf } from '../../data/prompts.ts';
 import type { PromptRecord } from '../../data/records.ts';
@@ -35,7 +36,7 @@ export async function findUsed(
 export function checkUnused([first, ...more]: string[], file: string): void {
   if (first === undefined) return;
   const others = more.length;
-  const all = others === 0 ? 'it' : `it and on ${others} other${others === 1 ? '' : 's'}`;
+  const all = others === 0 ? 'it' : `it and on ${counted(others, 'other')}`;
   throw new InputError(
     `${first} is held out, but an earlier run has trained on ${all}: remove ${others === 0 ? 'it' : 'them'} from ${file}.`,
   );

@@ -12,6 +12,7 @@ import type { Settings } from '../../config/changes.ts';
 import { outputProblem } from '../../config/output-folder.ts';
 import { loadConfig } from '../../config/load.ts';
 import { poolOf } from '../../config/pools.ts';
+import { counted } from '../../data/counted.ts';
 import { InputError } from '../../data/errors.ts';
 import { sum } from '../../data/numbers.ts';
 import { BAD_INPUT, FAILED } from '../errors.ts';
@@ -169,7 +170,7 @@ function rowsOf({
   warnings,
   unknown,
 }: Estimate): string[][] {
-  const each = gpus === undefined ? '' : `, each of ${gpus} GPU${gpus === 1 ? '' : 's'}`;
+  const each = gpus === undefined ? '' : `, each of ${counted(gpus, 'GPU')}`;
   return [
     ...(parameters === undefined ? [] : [['parameters', parametersOf(parameters)]]),
     ...(promptsPerRound === undefined ? [] : [['prompts a round', String(promptsPerRound)]]),

@@ -1,6 +1,7 @@
 /** How well people answer the questions of a round: by person, and how far they agree. */
 import { verdictOn } from '../../labelers/labels.ts';
 import type { LabelRecord } from '../../data/records.ts';
+import { tally } from '../../data/tally.ts';
 import { toClassVote } from '../../labelers/people/aggregate.ts';
 import { byQuestion } from '../../labelers/people/agreement/majority.ts';
 import type { QuestionRecord, SkipReason, SkipRecord, VoteRecord } from '../../labelers/people/protocol.ts';
@@ -73,7 +74,7 @@ export function qualityOf(voting: RoundVotes, seed = 0): Quality {
       person,
       ...(leaveOut.includes(person) && { leftOut: true }),
       votes: own.length,
-      skips: reasonsOf(skips.filter((skip) => skip.person === person)),
+      skips: tally(skips.filter((skip) => skip.person === person).map(({ skip }) => skip)),
       left: leftShare(own),
       ...(own.length > 0 && { seconds: median(own.map(({ seconds }) => seconds)) }),
       gold: share(
@@ -125,12 +126,6 @@ function repeatsOf(votes: VoteRecord[]): Share {
   const first = new Map(votes.filter(({ repeat }) => !repeat).map(({ question, choice }) => [question, choice]));
   const repeats = votes.filter(({ question, repeat }) => repeat && first.has(question));
   return share(repeats, ({ question, choice }) => choice === first.get(question));
-}
-
-function reasonsOf(skips: SkipRecord[]): PersonQuality['skips'] {
-  const reasons: PersonQuality['skips'] = {};
-  for (const { skip } of skips) reasons[skip] = (reasons[skip] ?? 0) + 1;
-  return reasons;
 }
 
 const median = (values: number[]) => quantile(Float64Array.from(values).sort(), 0.5);

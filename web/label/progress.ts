@@ -1,14 +1,13 @@
 /** How far a voting is, without telling who voted how. */
+import { counted } from '../../data/counted.ts';
 import { html, type Html } from '../../report/html.ts';
 import type { VotingProgress } from '../../workers/voting/voting-progress.ts';
 import type { Voting } from '../../workers/voting/voting.ts';
 
-const count = (n: number, thing: string): string => `${n} ${thing}${n === 1 ? '' : 's'}`;
-
 /** What a person has answered, whatever the question: a count without gold questions would tell which they are. */
 export function ownCounts({ byPerson }: VotingProgress, person: string): string {
   const { votes, further, skips } = byPerson[person] ?? { votes: 0, further: 0, skips: 0 };
-  return `${count(votes + further, 'vote')}${skips > 0 ? `, ${skips} skipped` : ''}`;
+  return `${counted(votes + further, 'vote')}${skips > 0 ? `, ${skips} skipped` : ''}`;
 }
 
 /** Whether a person has answered a question of the voting. */
@@ -17,7 +16,7 @@ export const hasAnswered = ({ byPerson }: VotingProgress, person: string): boole
 /** The votes of everybody: "131 votes, 2 used up by skips, 167 to go". */
 export function roundCounts({ asked, votes, open }: VotingProgress): string {
   const usedUp = asked - votes - open;
-  return `${count(votes, 'vote')}, ${usedUp > 0 ? `${usedUp} used up by skips, ` : ''}${open} to go`;
+  return `${counted(votes, 'vote')}, ${usedUp > 0 ? `${usedUp} used up by skips, ` : ''}${open} to go`;
 }
 
 /** The votes of everybody and of this person. */

@@ -9,6 +9,7 @@ import { readGoldRows } from '../../activities/people/guidance.ts';
 import { ignoredNotes } from '../../activities/prompts/ignored.ts';
 import { sharedNotes } from '../../activities/prompts/shared.ts';
 import { promptsPerRound } from '../../activities/prompts/portions.ts';
+import { counted } from '../../data/counted.ts';
 import { InputError } from '../../data/errors.ts';
 import { parseModelId } from '../../data/hub/ids.ts';
 import { cachedModel, isOnHub } from '../../data/hub/models.ts';
@@ -224,7 +225,7 @@ function hoursOf(
       hours: { sample: hours(flops.sample), optimize: hours(flops.optimize), evaluate: hours(flops.evaluate) },
       speed:
         tflops === undefined
-          ? `assumed: 0.2 TFLOP/s for each of ${threads} thread${threads === 1 ? '' : 's'}`
+          ? `assumed: 0.2 TFLOP/s for each of ${counted(threads, 'thread')}`
           : `${tflops} TFLOP/s, as given`,
     };
   }

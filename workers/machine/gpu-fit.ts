@@ -1,5 +1,6 @@
 /** Whether a run fits on the GPUs of this machine, and which models do. */
 import type { RunConfig } from '../../config/run.ts';
+import { counted } from '../../data/counted.ts';
 import { gigabytes } from '../../engine/bytes.ts';
 import { parameterCount } from '../../engine/estimate.ts';
 import { fits, gpuTrainingMemory, totalOf, vllmMemory, whatWouldFit } from '../../engine/gpu-estimate.ts';
@@ -10,8 +11,6 @@ import type { LlamaConfig } from '../../engine/model-files/llama-config.ts';
 import { knownModels } from '../../engine/model-files/known.ts';
 import { trainingSchema } from '../../engine/protocol/settings.ts';
 import { isOnGpus, shapeOf } from './estimate.ts';
-
-const gpuCount = (count: number) => `${count} GPU${count === 1 ? '' : 's'}`;
 
 /**
  * Why a run that computes on GPUs cannot run on those of this machine, and what would fit: a sentence. Undefined if it fits, and for a
@@ -24,7 +23,7 @@ export function gpuProblem(config: RunConfig): string | undefined {
   if (gpus.length === 0)
     return 'device: cuda needs NVIDIA GPUs, and nvidia-smi shows none on this machine: use a machine with GPUs, or set device: cpu.';
   if (gpus.length < wanted)
-    return `gpus: ${wanted} is more than the ${gpuCount(gpus.length)} of this machine: set gpus: ${gpus.length}.`;
+    return `gpus: ${wanted} is more than the ${counted(gpus.length, 'GPU')} of this machine: set gpus: ${gpus.length}.`;
   const model = shapeOf(config, []);
   const unfit = model && unfitOn(gpus.slice(0, wanted), config, model);
   return unfit && `${unfit.why}: ${unfit.remedy}.`;
@@ -43,7 +42,7 @@ export function unfitOn(
   if (!fits(training, bytes)) {
     const ways = whatWouldFit(model, optimize, gpus.length, bytes);
     const remedy = ways.length > 0 ? `set ${ways.join('; or ')}` : 'use GPUs with more memory, or a smaller model';
-    const needed = `optimize needs an estimated ${gigabytes(totalOf(training))} on each of ${gpuCount(gpus.length)}`;
+    const needed = `optimize needs an estimated ${gigabytes(totalOf(training))} on each of ${counted(gpus.length, 'GPU')}`;
     return { why: `${needed}, and ${has}, of which a tenth stays free`, remedy };
   }
   const tokens = (sample.maxPromptLength ?? optimize.maxPromptLength) + sample.maxNewTokens;
@@ -54,8 +53,8 @@ export function unfitOn(
   const needed = tensor === undefined ? undefined : vllmMemory(model, tensor, tokens);
   if (needed && fits(needed, bytes)) return undefined;
   const what = needed
-    ? `an estimated ${gigabytes(totalOf(needed))} on each of ${gpuCount(gpus.length)}`
-    : `room for ${gigabytes(weights)} of weights on ${gpuCount(gpus.length)}, which divide the model's ${model.heads} attention heads`;
+    ? `an estimated ${gigabytes(totalOf(needed))} on each of ${counted(gpus.length, 'GPU')}`
+    : `room for ${gigabytes(weights)} of weights on ${counted(gpus.length, 'GPU')}, which divide the model's ${model.heads} attention heads`;
   return { why: `vLLM needs ${what}, and ${has}`, remedy: 'raise gpus, or use a smaller model' };
 }
 
