@@ -6,9 +6,9 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { S3ClientConfig } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { hashValue } from '../../artifacts/hash.ts';
+import { hashText, hashValue } from '../../artifacts/hash.ts';
 import { LocalStore } from '../../artifacts/local-store.ts';
-import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
+import { addressOf, MANIFEST, stepKey, type Manifest, type Recipe } from '../../artifacts/manifest.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
 import type { ArtifactStore } from '../../artifacts/store.ts';
@@ -316,16 +316,29 @@ describe('a chain of 401 artifacts, each a version of a name, is listed with 200
   /** The store's folder. A bucket has the same files as objects. */
   let chain: string;
   let orphan: string;
-  beforeAll(async () => {
+  // Written without a store, which waits for the disk at every artifact: on a busy machine for minutes.
+  beforeAll(() => {
     chain = join(folder, 'chain');
-    const store = new LocalStore(chain, warn);
+    const names = join(chain, 'names', 'poet');
+    mkdirSync(names, { recursive: true });
     let last: string[] = [];
-    for (let i = 0; i < 401; i++) {
-      last = [await write(store, i, last)];
-      await store.publishName('poet', last[0]);
+    for (let version = 1; version <= 401; version++) {
+      last = [place(version, last)];
+      writeFileSync(join(names, String(version)), last[0]);
     }
-    orphan = await write(store, 1000);
+    orphan = place(1000, []);
   });
+  function place(seed: number, from: string[]): string {
+    const text = `text ${seed}`;
+    const files = [{ path: 'text', size: text.length, sha256: hashText(text) }];
+    const manifest: Manifest = { kind: 'text', files, recipe: recipeOf(seed, from) };
+    const address = addressOf(manifest);
+    const objects = join(chain, 'objects', address);
+    mkdirSync(objects, { recursive: true });
+    writeFileSync(join(objects, 'text'), text);
+    writeFileSync(join(objects, MANIFEST), JSON.stringify(manifest));
+    return address;
+  }
   const stores: Record<string, () => string> = {
     'a folder': () => `
       import { LocalStore } from ${module('artifacts/local-store.ts')};
