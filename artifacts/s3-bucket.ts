@@ -5,12 +5,12 @@ import {
   AbortMultipartUploadCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
-  ListMultipartUploadsCommand,
   ListObjectsV2Command,
   PutObjectCommand,
   S3Client,
   paginateListObjectsV2,
   type GetObjectCommandOutput,
+  type MultipartUpload,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3';
 import { Upload } from '@aws-sdk/lib-storage';
@@ -18,6 +18,7 @@ import pRetry from 'p-retry';
 import { InputError } from '../data/errors.ts';
 import { StoreFailed } from './errors.ts';
 import { downloadRanges } from './s3-ranges.ts';
+import { unfinishedUploads } from './s3-uploads.ts';
 
 /** Part size of a multipart upload. */
 const PART_BYTES = 16 * 2 ** 20;
@@ -205,11 +206,15 @@ export class Bucket {
 
   /** Aborts unfinished uploads that began before a date, of the keys that `isOwn` accepts. */
   async abortUploads(before: Date, isOwn: (path: string) => boolean): Promise<void> {
-    const found = await this.unlessAbsent(() =>
-      this.client.send(new ListMultipartUploadsCommand({ Bucket: this.bucket, Prefix: this.keyOf('') })),
-    );
-    for (const { Key, UploadId, Initiated } of found?.Uploads ?? []) {
-      if (Initiated! >= before || !isOwn(Key!.slice(this.keyOf('').length))) continue;
+    const base = this.keyOf('');
+    const old: MultipartUpload[] = [];
+    try {
+      for await (const uploads of unfinishedUploads(this.client, this.bucket, base))
+        old.push(...uploads.filter(({ Key, Initiated }) => Initiated! < before && isOwn(Key!.slice(base.length))));
+    } catch (error) {
+      throw this.failure(error);
+    }
+    for (const { Key, UploadId } of old) {
       await this.unlessAbsent(() =>
         this.client.send(new AbortMultipartUploadCommand({ Bucket: this.bucket, Key, UploadId })),
       );

@@ -13,12 +13,12 @@ import {
   DeleteBucketCommand,
   DeleteObjectsCommand,
   ListObjectVersionsCommand,
-  ListMultipartUploadsCommand,
   S3Client,
   type ListObjectVersionsCommandOutput,
   type ObjectIdentifier,
 } from '@aws-sdk/client-s3';
 import pRetry from 'p-retry';
+import { unfinishedUploads } from '../artifacts/s3-uploads.ts';
 import type { DeployConfig } from '../config/deployment.ts';
 import { DEPLOYMENT_TAG } from './budget.ts';
 import { resourcesOf } from './deployed.ts';
@@ -119,9 +119,9 @@ async function emptyBucket(client: S3Client, bucket: string): Promise<void> {
     const { Errors: [failed] = [] } = await client.send(command);
     if (failed) throw new Error(`${bucket}: ${failed.Key} is not deleted (${failed.Message}).`);
   }
-  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
-  for (const { Key, UploadId } of Uploads)
-    await client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }));
+  for await (const uploads of unfinishedUploads(client, bucket))
+    for (const { Key, UploadId } of uploads)
+      await client.send(new AbortMultipartUploadCommand({ Bucket: bucket, Key, UploadId }));
 }
 
 /** Schedules the deletion of a key. */

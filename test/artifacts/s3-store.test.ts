@@ -24,6 +24,7 @@ import { stepKey, type Recipe } from '../../artifacts/manifest.ts';
 import { Bucket } from '../../artifacts/s3-bucket.ts';
 import { S3Store } from '../../artifacts/s3-store.ts';
 import { InputError } from '../../data/errors.ts';
+import { inTurns } from '../../data/in-turns.ts';
 import { whileUsed } from '../../data/in-use.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { startFaultProxy, type Fault, type FaultProxy } from './fault-proxy.ts';
@@ -492,8 +493,11 @@ test('what is listed can be removed; what broken off work has left goes as well'
   const half = stored('objects', unfinished, 'weights');
   // Not of selm: somebody's own objects and uploads in the bucket.
   const s3 = new S3Client(clientConfig(server.port));
-  for (const name of [`objects/${unfinished}/weights`, 'backups/db.tar'])
-    await s3.send(new CreateMultipartUploadCommand({ Bucket: 'models', Key: `${prefix}/${name}` }));
+  const begin = (name: string) =>
+    s3.send(new CreateMultipartUploadCommand({ Bucket: 'models', Key: `${prefix}/${name}` }));
+  await begin('backups/db.tar');
+  // More than a server lists at once.
+  await inTurns([...Array(1001).keys()], (i) => begin(`objects/${unfinished}/weights-${i}`));
   const others = [stored('objects', 'photos', 'cat'), stored('checkpoints', 'llama', 'step-1')];
   for (const path of [half, ...others]) {
     mkdirSync(dirname(path), { recursive: true });
