@@ -12,6 +12,7 @@ import { parseModelId } from '../data/hub/ids.ts';
 import { isOnHub, pinnedId, resolveModel } from '../data/hub/models.ts';
 import type { CallOptions, Policy, ChatTemplateSettings } from '../engine/protocol/jobs.ts';
 import { withTemplateOf } from '../engine/tokenizer/template-files.ts';
+import { ADAPTER_CONFIG, withHubBase } from '../engine/model-files/adapter-config.ts';
 import { fingerprintFrom, fingerprintOf } from '../engine/model-files/fingerprint.ts';
 import { layersOf, targetLayers } from '../engine/model-files/linear-layers.ts';
 import type { BackendName } from '../engine/protocol/compute.ts';
@@ -138,10 +139,8 @@ export const writeBase = (folder: StepFolder, base: BaseModel) => folder.writeTe
 export async function nameBase(folder: StepFolder, { source }: BaseModel): Promise<void> {
   const id = parseModelId(source);
   if (!id) return;
-  const file = `${ADAPTER}/adapter_config.json`;
-  const config = JSON.parse(await folder.readText(file)) as object;
-  const named = { ...config, base_model_name_or_path: id.name, revision: id.revision };
-  await folder.writeText(file, `${JSON.stringify(named, null, 2)}\n`);
+  const file = join(ADAPTER, ADAPTER_CONFIG);
+  await folder.writeText(file, withHubBase(await folder.readText(file), id));
 }
 
 /**

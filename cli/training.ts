@@ -1,9 +1,13 @@
 /** Flags and summary of the training commands. */
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { counted } from '../data/counted.ts';
 import { InputError } from '../data/errors.ts';
+import { parseModelId } from '../data/hub/ids.ts';
+import { idOfSnapshot } from '../data/hub/models.ts';
 import { writeJsonl } from '../data/jsonl.ts';
 import { describeRowCounts, trainedRows } from '../data/row-counts.ts';
+import { ADAPTER_CONFIG, withHubBase } from '../engine/model-files/adapter-config.ts';
 import type { Policy, TrainResult } from '../engine/protocol/jobs.ts';
 import { trainingSchema, type TrainingSettings } from '../engine/protocol/settings.ts';
 import { fewStepsWarning } from '../engine/protocol/steps.ts';
@@ -22,6 +26,14 @@ export function checkLoraFlags(flags: GivenFlags, { full }: TrainingSettings, { 
   const given = trainingFlags.given(flags).find(({ key }) => key.startsWith('lora.'));
   const why = full ? '--full trains all weights' : adapter && `training continues the adapter ${adapter} as it is`;
   if (given && why) throw new InputError(`${given.flag} is for a new LoRA adapter, but ${why}: remove the flag.`);
+}
+
+/** Writes the hub id of the base model into a trained adapter, if the model is from the hub. The engine writes a local folder there. */
+export function nameBase(out: string, { full }: TrainingSettings, { model }: Policy): void {
+  const id = idOfSnapshot(model);
+  if (full || id === undefined) return;
+  const file = join(out, ADAPTER_CONFIG);
+  writeFileSync(file, withHubBase(readFileSync(file, 'utf8'), parseModelId(id)!));
 }
 
 /**

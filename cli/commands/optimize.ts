@@ -14,7 +14,7 @@ import {
   withEngine,
   type PolicyFlags,
 } from '../step.ts';
-import { checkLoraFlags, reportTraining, trainingFlags } from '../training.ts';
+import { checkLoraFlags, nameBase, reportTraining, trainingFlags } from '../training.ts';
 
 const objectiveFlags = new SettingsFlags(objectiveSchema, { named: { name: 'objective' } });
 
@@ -62,6 +62,7 @@ export function optimizeCommand(): Command {
       ...compute,
     };
     const result = await withEngine((engine) => engine.run('optimize', job));
+    nameBase(flags.out, training, policy);
     await reportTraining(flags, 'preference', training, result);
   });
 }

@@ -11,7 +11,7 @@ import {
   withEngine,
   type PolicyFlags,
 } from '../step.ts';
-import { checkLoraFlags, reportTraining, trainingFlags } from '../training.ts';
+import { checkLoraFlags, nameBase, reportTraining, trainingFlags } from '../training.ts';
 
 interface Flags extends PolicyFlags {
   demonstrations: string;
@@ -40,6 +40,7 @@ export function sftCommand(): Command {
     warnOfIgnored(policy, rows);
     const job = { policy, rows, training, seed, outDir: flags.out, ...compute };
     const result = await withEngine((engine) => engine.run('sft', job));
+    nameBase(flags.out, training, policy);
     await reportTraining(flags, 'demonstration', training, result);
   });
 }

@@ -6,7 +6,7 @@ const MODEL_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:@((?:(?!\.\.)[\w./-])+))?$/;
 const DATASET_ID = /^(\w[\w.-]*\/\w[\w.-]*)(?:\/([\w.-]+))?(?::([\w.-]+))?$/;
 
 /** What a model's id names. */
-interface ModelId {
+export interface ModelId {
   /** `org/name`. */
   name: string;
   /** A branch, a tag or a commit. Undefined if the id has none. */

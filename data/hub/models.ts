@@ -1,6 +1,6 @@
 /** Models of the Hugging Face hub: their commits, their files, and their folders in the hub cache. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
-import { basename, dirname, join } from 'node:path';
+import { basename, dirname, join, resolve, sep } from 'node:path';
 import type { RepoId } from '@huggingface/hub';
 import { InputError } from '../errors.ts';
 import { HUB_MODEL_FILES } from '../model-files.ts';
@@ -67,6 +67,14 @@ export function snapshotOf(id: string): { repo: RepoId; repository: string; fold
   const { repo, commit } = parseCommitId(id);
   const repository = repositoryFolder(repo);
   return { repo, repository, folder: join(repository, 'snapshots', commit) };
+}
+
+/** The commit's id `org/name@<commit>` of a model's folder in the hub cache. Undefined for other folders. */
+export function idOfSnapshot(folder: string): string | undefined {
+  const [repository, , commit] = resolve(folder).split(sep).slice(-3);
+  const [kind, org, ...name] = repository.split('--');
+  const id = `${org}/${name.join('--')}@${commit}`;
+  return kind === 'models' && isModelId(id) && snapshotOf(id).folder === resolve(folder) ? id : undefined;
 }
 
 /**

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { z } from 'zod';
 import { InputError } from '../../data/errors.ts';
 import { exists } from '../../data/file-errors.ts';
+import type { ModelId } from '../../data/hub/ids.ts';
 import { TimeLimitReached, withinTime } from '../../data/time-limit.ts';
 import { readJson } from './json-file.ts';
 import { isNamed } from './linear-layers.ts';
@@ -29,6 +30,12 @@ const adapterSchema = z.looseObject({
   base_model_name_or_path: z.string().nullish(),
 });
 type RawConfig = z.infer<typeof adapterSchema>;
+
+/** An adapter_config.json with a model of the hub as its base, which PEFT downloads. @param text of the file */
+export function withHubBase(text: string, { name, revision }: ModelId): string {
+  const config = JSON.parse(text) as object;
+  return `${JSON.stringify({ ...config, base_model_name_or_path: name, revision }, null, 2)}\n`;
+}
 
 /** What an adapter_config.json says about the adapter's matrices. */
 export interface AdapterConfig {

@@ -7,6 +7,7 @@ import { importPolicy, openPolicyArtifact } from '../../activities/policy.ts';
 import { InputError } from '../../data/errors.ts';
 import { writeJsonl } from '../../data/jsonl.ts';
 import { objectiveSchema, trainingSchema } from '../../engine/protocol/settings.ts';
+import { selm } from '../command.ts';
 import { COMMIT, startHub } from '../hub-server.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 import { referenceLogps } from './reference-logps.ts';
@@ -52,6 +53,22 @@ describe('a model of the hub', () => {
     const opened = await openPolicyArtifact(context.store, address);
     expect(opened.policy.model).toContain(join(context.folder, 'elsewhere'));
     expect(JSON.parse(readFileSync(join(opened.policy.adapter!, 'adapter_config.json'), 'utf8'))).toMatchObject({
+      base_model_name_or_path: 'org/tiny',
+      revision: COMMIT,
+    });
+  });
+
+  test('is named by an adapter that a command trains on it', async () => {
+    const [demonstrations, out] = ['demonstrations.jsonl', 'sft'].map((name) => join(context.folder, name));
+    await writeJsonl(
+      demonstrations,
+      tinyPrompts(2).map(({ prompt }) => ({ prompt, completion: 'Hello.' })),
+    );
+    const flags = { model: 'org/tiny', demonstrations, out, 'lora-rank': '2', epochs: '1' };
+    const args = Object.entries(flags).flatMap(([flag, value]) => [`--${flag}`, value]);
+    const environment = { HF_ENDPOINT: url, HF_HUB_CACHE: cache };
+    expect(await selm(['sft', ...args], environment)).toMatchObject({ code: 0 });
+    expect(JSON.parse(readFileSync(join(out, 'adapter_config.json'), 'utf8'))).toMatchObject({
       base_model_name_or_path: 'org/tiny',
       revision: COMMIT,
     });
