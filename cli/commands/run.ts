@@ -16,7 +16,7 @@ import { findRun, rootCause, startRun, unfinishedRuns, type RunHandle } from '..
 import { openStore } from '../../workers/store.ts';
 import { overlap, valueAt, type Settings } from '../../config/changes.ts';
 import { loadConfig } from '../../config/load.ts';
-import { outputProblem } from '../../config/output-folder.ts';
+import { outputProblem, publishedPolicy } from '../../config/output-folder.ts';
 import type { RunConfig } from '../../config/run.ts';
 import { isChangeable } from '../../config/set.ts';
 import type { RunStatus } from '../../workflows/status.ts';
@@ -49,10 +49,11 @@ export function runCommand(): Command {
     .addOption(setOption('Replace a setting of the file; a run that waits for a decision is retried with it.'))
     .addOption(jsonOption())
     .action(async (file: string, flags: RunFlags) => {
-      const status = await runHere(loadConfig(file, flags.set), flags).catch((error: unknown) => {
+      const config = loadConfig(file, flags.set);
+      const status = await runHere(config, flags).catch((error: unknown) => {
         throw error instanceof RunDiffers ? withRemedies(error, file) : error;
       });
-      reportRun(status, flags);
+      await reportRun(status, flags, config.output);
     });
 }
 
@@ -165,11 +166,16 @@ function withRemedies({ message, differences }: RunDiffers, file: string): Input
   return new InputError(`${message} ${remedies.join('; ')}: ${commands.join(' | ')}`);
 }
 
-/** Prints the results of a run, and sets the exit code if it waits for a decision or could not write its output. */
-export function reportRun(status: RunStatus, { json }: { json?: boolean }): void {
+/**
+ * Prints the results of a run, and sets the exit code if it waits for a decision or could not write its output.
+ * @param output the run's output folder, if it is on this machine
+ */
+export async function reportRun(status: RunStatus, { json }: { json?: boolean }, output?: string): Promise<void> {
   if (status.start) console.log(runTable(status));
   for (const note of roundNotes(status)) console.log(note);
   if (status.version !== undefined) console.log(`Released: ${status.name}@${status.version}.`);
+  if (output !== undefined && status.policy !== undefined && (await publishedPolicy(output)) === status.policy)
+    console.log(`The policy is in ${output}.`);
   if (json) console.log(JSON.stringify(status));
   if (status.publication !== undefined) process.exitCode = FAILED;
   if (waitsForDecision(status)) process.exitCode = DECISION_WANTED;

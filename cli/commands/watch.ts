@@ -29,7 +29,7 @@ export function watchCommand(): Command {
       const status = await withRuns(watch).catch((error: unknown) => {
         throw rootCause(error);
       });
-      if (status) reportRun(status, flags);
+      if (status) await reportRun(status, flags);
       else process.exitCode = INTERRUPTED;
     });
 }

@@ -16,8 +16,8 @@ async function quickstart(): Promise<void> {
 
   // The folder that config.yaml refers to.
   await prepareQuickstart(path('../../.selm/quickstart'));
-  const status = await runHere(loadConfig(path('config.yaml'), { name: `quickstart-${seed}`, seed }), values);
-  reportRun(status, values);
+  const config = loadConfig(path('config.yaml'), { name: `quickstart-${seed}`, seed });
+  await reportRun(await runHere(config, values), values, config.output);
 }
 
 try {

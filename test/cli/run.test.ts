@@ -127,6 +127,7 @@ beforeAll(async () => {
   write('held-out.jsonl', jsonl(tinyPrompts(12, 1000)));
   const ended = await selm(['run', writeConfig('tiny'), '--json'], home);
   expect(ended.code, ended.stderr).toBe(0);
+  expect(ended.stdout).toContain(`Released: tiny@1.\nThe policy is in ${join(folder, 'policy')}.\n`);
   undisturbed = { status: summaryOf(ended), adapter: adapterHash() };
 });
 
