@@ -28,8 +28,9 @@ export async function* promptsOf(source: string): AsyncGenerator<PromptRecord> {
         `${row.where} repeats the id "${record.id}" of ${earlier.where} with another prompt; ids must be unique.`,
       );
     }
-    // Data sets repeat prompts with their ids, so this is not an error.
-    if (earlier) record.id = `${record.id}#${seen.size}`;
+    // Data sets repeat prompts with their ids, so this is not an error. Rows that selm has written may have such a number already.
+    const { id } = record;
+    for (let number = seen.size; seen.has(record.id); number++) record.id = `${id}#${number}`;
     seen.set(record.id, { where: row.where, text });
     yield record;
   }

@@ -59,9 +59,11 @@ function baseRow(row: Row, { template, fixed = [], isHeldOut = false }: Reading)
 /** The row with its prompt in the field `prompt`. */
 function withPrompt(row: Row): Row {
   const { where, fields } = row;
-  if ('prompt' in fields || ('chosen' in fields && 'rejected' in fields))
-    return withId(separatePrompt(row, ['chosen', 'rejected']));
   const column = COLUMNS.find((name) => fields[name] !== undefined);
+  const responses = [fields['chosen'], fields['rejected']];
+  // Beside a column with the prompt, two responses that are texts do not repeat it: they may begin alike by chance.
+  const haveIt = responses.every((each) => each !== undefined && (column === undefined || typeof each !== 'string'));
+  if ('prompt' in fields || haveIt) return withId(separatePrompt(row, ['chosen', 'rejected']));
   if (column === undefined) {
     throw new InputError(
       `${where} has no prompt (found: ${Object.keys(fields).join(', ')}); name its column prompt, or ${COLUMNS.join(', ')}.`,

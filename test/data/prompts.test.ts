@@ -49,6 +49,18 @@ describe('JSON Lines', () => {
     expect(new Set(prompts.map(({ id }) => id)).size).toBe(3);
   });
 
+  test('the new id of a repeated prompt is none that another row has', async () => {
+    // Rows of a file in which selm has numbered a repeated prompt before, with other rows.
+    const rows = [
+      { id: 'a', prompt: 'x' },
+      { id: 'a#2', prompt: 'y' },
+      { id: 'a', prompt: 'x' },
+    ];
+    const prompts = await readPrompts(fileOf('numbered-before.jsonl', ...rows));
+    expect(new Set(prompts.map(({ id }) => id)).size).toBe(3);
+    expect(await readPrompts(fileOf('numbered-again.jsonl', ...prompts))).toEqual(prompts);
+  });
+
   test('a prompt repeated with its id, in whatever spelling, gets another id', async () => {
     const spellings = ['x y', ' x\ty\n', [user('x y')], [{ content: 'x  y', name: null, role: 'user' }]];
     const prompts = await readPrompts(fileOf('repeated.jsonl', ...spellings.map((prompt) => ({ id: 'a', prompt }))));

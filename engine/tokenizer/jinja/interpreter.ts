@@ -3,6 +3,7 @@
  * Expressions, filters, tests, methods and loops are those of Jinja in Python: the library's are more lenient, and fewer.
  */
 import { Environment, Interpreter } from '@huggingface/jinja';
+import { chainedOperator } from './chains.ts';
 import { applyFilter, passesTest } from './filters.ts';
 import { inside, made, step, willMake } from './limits.ts';
 import { isLoopControl, loopOf } from './loop.ts';
@@ -26,6 +27,11 @@ import {
 type Statement = { type: string };
 type Named = Statement & { value: string };
 type Filter = Named | (Statement & { callee: Named; args: unknown[] });
+
+interface Compared {
+  result: Value;
+  last: Value;
+}
 
 interface Binary {
   operator: { value: string };
@@ -102,9 +108,23 @@ interpreter.evaluate = function (this: Internals, statement, environment) {
 interpreter.evaluateBinaryExpression = function (this: Internals, node, environment) {
   const { value: operator } = node.operator;
   if (operator === 'and' || operator === 'or') return evaluateBinaryExpression.call(this, node, environment);
-  const [left, right] = [node.left, node.right].map((side) => used.call(this, side, environment));
-  return operate(operator, left, right);
+  return compared.call(this, node, environment).result;
 };
+
+/** The result of an operator, and its right operand, with which a chain of comparisons goes on. */
+function compared(this: Internals, { operator, left, right }: Binary, environment: Environment): Compared {
+  const chained = chainedOperator(operator.value);
+  let first: Value;
+  if (chained === undefined) first = used.call(this, left, environment);
+  else {
+    const before = inside(() => compared.call(this, left as unknown as Binary, environment));
+    // Python evaluates the rest only after comparisons that are true.
+    if (!truth(before.result)) return before;
+    first = before.last;
+  }
+  const last = used.call(this, right, environment);
+  return { result: operate(chained ?? operator.value, first, last), last };
+}
 
 /** An expression whose value is used: one that is undefined says why. */
 function used(this: Internals, expression: Statement, environment: Environment): Value {

@@ -1,5 +1,6 @@
-/** Syntax of Jinja that the parser of @huggingface/jinja lacks: raw blocks, and tests with arguments. */
+/** Syntax of Jinja that the parser of @huggingface/jinja lacks: raw blocks, tests with arguments, and chains of comparisons. */
 import { parse, Template, tokenize } from '@huggingface/jinja';
+import { markChains } from './chains.ts';
 import { TESTS_WITH_ARGUMENT } from './tests.ts';
 import { strip } from './methods.ts';
 
@@ -27,7 +28,7 @@ type Token = ReturnType<typeof tokenize>[number];
 /** Parses a template as transformers configures Jinja. @throws when it cannot be parsed */
 export function parseTemplate(source: string): Template {
   const template = new Template('');
-  template.parsed = parse(testsAsFilters(tokenize(source, { lstrip_blocks: true, trim_blocks: true })));
+  template.parsed = parse(markChains(testsAsFilters(tokenize(source, { lstrip_blocks: true, trim_blocks: true }))));
   return template;
 }
 
