@@ -10,6 +10,7 @@ import { readFailure } from '../data/file-errors.ts';
 import { checkDepth, isTooDeep, jsonOf } from '../data/json.ts';
 import { hasNestedPattern } from '../data/patterns.ts';
 import { parseRow } from '../data/row.ts';
+import { isEndless } from './endless-schema.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler, type Rule } from './program.ts';
 
@@ -31,7 +32,7 @@ export function compileSchema(schema: object, where: string): ValidateFunction {
     throw new InputError(`${where} has a pattern with too many groups in groups; simplify it.`);
   // An asynchronous validation returns a promise, which is truthy.
   if ('$async' in schema) throw new InputError(`${where} has "$async", which selm does not support; remove it.`);
-  const { $schema: draft, ...rest } = schema as { $schema?: unknown };
+  const { $schema: draft, ...rest } = schema as Record<string, unknown>;
   const [first, second] = validatorsOf(draft);
   if (!first) {
     throw new InputError(
@@ -64,7 +65,8 @@ function validatorsOf(draft: unknown): Validator[] {
   return validators.filter(([name]) => String(draft).includes(name)).map(([, validator]) => validator);
 }
 
-function compileBy(Validator: Validator, schema: object): ValidateFunction {
+function compileBy(Validator: Validator, schema: Record<string, unknown>): ValidateFunction {
+  if (isEndless(schema)) throw new Error('it refers to itself without end');
   const ajv = new Validator(OPTIONS);
   formats.default(ajv);
   return ajv.compile(schema);

@@ -318,6 +318,36 @@ describe('json-schema', () => {
     expect(await refused(file('value.json', schema))).toMatch(/value\.json is not a JSON object/);
   });
 
+  // Python's jsonschema 4.26 ends with a RecursionError for each of these, on 1 or on {"a": 1}.
+  test.each([
+    { $ref: '#' },
+    { allOf: [{ type: 'object' }, { $ref: '#' }] },
+    { $ref: '#/$defs/a', $defs: { a: { $ref: '#/$defs/b' }, b: { not: { $ref: '#/$defs/a' } } } },
+    { if: { required: ['a'] }, then: { $ref: '#' } },
+    { dependentSchemas: { a: { anyOf: [false, { $ref: '#top' }] } }, $anchor: 'top' },
+    {
+      properties: { a: { $ref: '#/definitions/x~1y' } },
+      definitions: { 'x/y': { else: { $ref: '#' }, if: {}, then: { $ref: '#/definitions/x~1y' } } },
+    },
+  ])('refuses a schema that refers to itself without end: %j', async (schema) => {
+    expect(await refused(schema)).toBe('label.schema is no JSON schema (it refers to itself without end); correct it.');
+  });
+
+  test('takes a schema that refers to itself for a part of the value', async () => {
+    const tree = {
+      $ref: '#/$defs/node',
+      $defs: {
+        node: {
+          type: 'object',
+          properties: { left: { anyOf: [{ type: 'null' }, { $ref: '#/$defs/node' }] }, not: { $ref: '#/$defs/node' } },
+          additionalProperties: false,
+        },
+      },
+    };
+    const trees = ['{"left": {"left": null}}', '{"left": {"left": 1}}', '{"not": {"not": {}}}', '{"not": 1}'];
+    expect(await scores({ by: 'json-schema', schema: tree }, trees)).toEqual([1, 0.5, 1, 0.5]);
+  });
+
   test('refuses what is no schema', async () => {
     expect(await refused({ $schema: 'http://json-schema.org/draft-04/schema#' })).toMatch(
       /^label\.schema has the "\$schema" "http:\/\/json-schema\.org\/draft-04\/schema#"; selm supports draft 7/,
