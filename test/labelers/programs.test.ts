@@ -297,6 +297,14 @@ describe('json-schema', () => {
     const price = { properties: { price: { multipleOf: 0.01 } } };
     const priced = [19.99, 0.07, 1234.56, 0.015].map((value) => JSON.stringify({ price: value }));
     expect(await scores({ by: 'json-schema', schema: price }, priced)).toEqual([1, 1, 1, 0.5]);
+    // By cents: a quotient in binary is off by more than any tolerance for 15 % of the prices in this range.
+    const cents = Array.from({ length: 200 }, (_, i) => 123_456_700 + 7919 * i);
+    const large = cents.map((all) => `{"price": ${Math.floor(all / 100)}.${String(all % 100).padStart(2, '0')}}`);
+    expect(await scores({ by: 'json-schema', schema: price }, large)).toEqual(large.map(() => 1));
+    const tiny = { multipleOf: 1e-7 };
+    expect(await scores({ by: 'json-schema', schema: tiny }, ['3e-7', '3.5e-7', '-1', '1e300', '0'])).toEqual([
+      1, 0.5, 1, 1, 1,
+    ]);
     const named = { type: 'object', required: ['toString'] };
     expect(await scores({ by: 'json-schema', schema: named }, ['{}', '{"toString": 1}'])).toEqual([0.5, 1]);
   });
