@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { stepTimes, type ActivityTime } from '../../report/times.ts';
+import { duration, stepTimes, type ActivityTime } from '../../report/times.ts';
 
 /** Times in seconds since the run began. */
 const activity = (
@@ -44,4 +44,17 @@ test("a step takes the time between its first and its last activity, and its act
     { step: 'publish', seconds: 1, modelSeconds: 0, controlSeconds: 1 },
     { step: 'release', seconds: 3, modelSeconds: 0, controlSeconds: 2 },
   ]);
+});
+
+test.each([
+  [0.04, '0.0 s'],
+  [59.94, '59.9 s'],
+  [59.96, '1 min 0 s'],
+  [119.4, '1 min 59 s'],
+  [119.6, '2 min 0 s'],
+  [3599.4, '59 min 59 s'],
+  [3599.6, '1 h 0 min'],
+  [5399, '1 h 30 min'],
+])('%f seconds are %s', (seconds, text) => {
+  expect(duration(seconds)).toBe(text);
 });
