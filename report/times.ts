@@ -68,3 +68,9 @@ export function duration(seconds: number): string {
   const minutes = Math.round(whole / 60);
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
+
+/** When a round ended, in seconds since 1970. @param round 0 for the measurement of the start policy */
+export function endOf(activities: ActivityTime[], round: number): number | undefined {
+  const own = activities.filter((activity) => (round === 0 ? activity.step === 'start' : activity.round === round));
+  return own.length > 0 ? Math.max(...own.map(({ ended }) => ended)) / 1000 : undefined;
+}

@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { duration, stepTimes, type ActivityTime } from '../../report/times.ts';
+import { metricsRows } from '../../report/metrics.ts';
+import { duration, endOf, stepTimes, type ActivityTime } from '../../report/times.ts';
+import type { RunStatus } from '../../workflows/status.ts';
 
 /** Times in seconds since the run began. */
 const activity = (
@@ -57,4 +59,20 @@ test.each([
   [5399, '1 h 30 min'],
 ])('%f seconds are %s', (seconds, text) => {
   expect(duration(seconds)).toBe(text);
+});
+
+// TensorBoard takes a row without a time for one of 1970, and draws it decades before the others.
+test('the measurement of the start policy has a time, as the rounds have', () => {
+  const activities = [
+    activity('prepare', false, [0, 0, 2]),
+    activity('start', true, [2, 3, 5]),
+    activity('start', false, [5, 5, 6.5]),
+    activity('sample', true, [10, 10, 20], 1),
+    activity('release', false, [21, 22, 23]),
+  ];
+  expect([0, 1, 2].map((round) => endOf(activities, round))).toEqual([6.5, 20, undefined]);
+  const status = { start: { meanScore: 0.5, meanTokens: 7 }, results: [] } as unknown as RunStatus;
+  expect(metricsRows(status, [], (round) => endOf(activities, round))).toEqual([
+    { step: 0, time: 6.5, metrics: { 'eval/score': 0.5, 'eval/tokens': 7 } },
+  ]);
 });
