@@ -440,6 +440,20 @@ describe('combine', () => {
     expect(cat).toBeCloseTo(0 - 0 - 0.8);
   });
 
+  // In binary, 0.1 + 0.2 is greater than 0.3.
+  test('gives responses with equal sums equal scores, so that they are a tie', async () => {
+    const weighted = (owl: number) => ({
+      by: 'combine',
+      of: [
+        { by: 'regex', pattern: 'cat', weight: 0.1 },
+        { by: 'regex', pattern: 'dog', weight: 0.2 },
+        { by: 'regex', pattern: 'owl', weight: owl },
+      ],
+    });
+    expect(await scores(weighted(0.3), ['cat, dog', 'owl', 'all'])).toEqual([0.3, 0.3, 0]);
+    expect(await scores(weighted(-0.3), ['cat, dog, owl', 'none'])).toEqual([0, 0]);
+  });
+
   test('counts characters, not UTF-16 units', async () => {
     const [dog, animals] = (await scores({ by: 'combine', of: [words], lengthPenalty: 1 }, [
       'dog',
