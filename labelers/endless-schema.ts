@@ -18,7 +18,7 @@ const isSchema = (value: unknown): value is Schema =>
  */
 export function isEndless(root: Schema): boolean {
   const all = schemasIn(root);
-  const anchors = new Map(all.flatMap((schema) => ANCHORS.map((name) => [schema[name], schema])));
+  const anchors = new Map(all.flatMap((schema) => ANCHORS.map((name): [unknown, Schema] => [schema[name], schema])));
   const target = (reference: unknown): unknown => {
     if (typeof reference !== 'string' || !reference.startsWith('#')) return undefined;
     return /^#(\/|$)/.test(reference) ? atPointer(root, reference) : anchors.get(reference.slice(1));
