@@ -417,6 +417,16 @@ describe('module', () => {
   });
 });
 
+/** A combination of three patterns. @param owl weight of the third one */
+const weighted = (owl: number) => ({
+  by: 'combine',
+  of: [
+    { by: 'regex', pattern: 'cat', weight: 0.1 },
+    { by: 'regex', pattern: 'dog', weight: 0.2 },
+    { by: 'regex', pattern: 'owl', weight: owl },
+  ],
+});
+
 describe('combine', () => {
   const words = { by: 'regex', pattern: 'dog' };
   const commas: PromptRecord = {
@@ -441,14 +451,6 @@ describe('combine', () => {
 
   // In binary, 0.1 + 0.2 is greater than 0.3.
   test('gives responses with equal sums equal scores, so that they are a tie', async () => {
-    const weighted = (owl: number) => ({
-      by: 'combine',
-      of: [
-        { by: 'regex', pattern: 'cat', weight: 0.1 },
-        { by: 'regex', pattern: 'dog', weight: 0.2 },
-        { by: 'regex', pattern: 'owl', weight: owl },
-      ],
-    });
     expect(await scores(weighted(0.3), ['cat, dog', 'owl', 'all'])).toEqual([0.3, 0.3, 0]);
     expect(await scores(weighted(-0.3), ['cat, dog, owl', 'none'])).toEqual([0, 0]);
   });
