@@ -1,6 +1,7 @@
 /** The labeler that combines other labelers: the weighted sum of their scores, minus a penalty for length. */
 import { z } from 'zod';
 import { charactersOf } from '../data/characters.ts';
+import { sum } from '../data/numbers.ts';
 import { compares, comparing } from './comparing.ts';
 import { kinds, settingsUnion } from './kinds.ts';
 import { labelerKind, type Judgement, type Labeler, type LabelerKind, type Verdict } from './labeler.ts';
@@ -80,11 +81,21 @@ export const combine = labelerKind({
 
 /** The weighted sum of the scores. A response passes if all labelers that set `pass` pass it. */
 function sumOf(given: { factor: number; verdict: Verdict }[], penalty: number): Verdict {
-  let sum = -penalty;
+  const terms = [-penalty];
   for (const { factor, verdict } of given) {
     if (verdict.score === undefined) return {};
-    sum += factor * verdict.score;
+    terms.push(factor * verdict.score);
   }
   const passes = given.map(({ verdict }) => verdict.pass).filter((pass) => pass !== undefined);
-  return { score: sum, ...(passes.length > 0 && { pass: passes.every(Boolean) }) };
+  return { score: withoutRounding(terms), ...(passes.length > 0 && { pass: passes.every(Boolean) }) };
+}
+
+/** The significant digits of a sum. */
+const DIGITS = 12;
+
+/** The sum without its rounding error, which would make a preference of a tie: in binary, 0.1 + 0.2 is greater than 0.3. */
+function withoutRounding(terms: number[]): number {
+  const total = sum(terms);
+  const largest = Math.max(...terms.map(Math.abs));
+  return Math.abs(total) < largest / 10 ** DIGITS ? 0 : Number(total.toPrecision(DIGITS));
 }

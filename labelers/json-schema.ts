@@ -10,16 +10,16 @@ import { readFailure } from '../data/file-errors.ts';
 import { checkDepth, isTooDeep, jsonOf } from '../data/json.ts';
 import { hasNestedPattern } from '../data/patterns.ts';
 import { parseRow } from '../data/row.ts';
+import { isEndless } from './endless-schema.ts';
 import { labelerKind } from './labeler.ts';
 import { programLabeler, type Rule } from './program.ts';
 
-// Unknown keywords are rejected, because they are probably typing errors. The strict checks of types are disabled. 19.99 is a multiple of
-// 0.01, although their quotient in binary is not a whole number. Names such as "toString" are only those of the response.
+// Unknown keywords are rejected, because they are probably typing errors. The strict checks of types are disabled. Names such as
+// "toString" are only those of the response.
 const OPTIONS = {
   strictTypes: false,
   strictTuples: false,
   strictRequired: false,
-  multipleOfPrecision: 9,
   allowMatchingProperties: true,
   ownProperties: true,
 } as const;
@@ -31,7 +31,7 @@ export function compileSchema(schema: object, where: string): ValidateFunction {
     throw new InputError(`${where} has a pattern with too many groups in groups; simplify it.`);
   // An asynchronous validation returns a promise, which is truthy.
   if ('$async' in schema) throw new InputError(`${where} has "$async", which selm does not support; remove it.`);
-  const { $schema: draft, ...rest } = schema as { $schema?: unknown };
+  const { $schema: draft, ...rest } = schema as Record<string, unknown>;
   const [first, second] = validatorsOf(draft);
   if (!first) {
     throw new InputError(
@@ -64,10 +64,29 @@ function validatorsOf(draft: unknown): Validator[] {
   return validators.filter(([name]) => String(draft).includes(name)).map(([, validator]) => validator);
 }
 
-function compileBy(Validator: Validator, schema: object): ValidateFunction {
+function compileBy(Validator: Validator, schema: Record<string, unknown>): ValidateFunction {
+  if (isEndless(schema)) throw new Error('it refers to itself without end');
   const ajv = new Validator(OPTIONS);
   formats.default(ajv);
+  // The library's own check divides in binary, where 19.99 / 0.01 is not a whole number.
+  ajv.removeKeyword('multipleOf');
+  ajv.addKeyword({ keyword: 'multipleOf', type: 'number', schemaType: 'number', validate: isMultiple });
   return ajv.compile(schema);
+}
+
+/** Whether a number is a multiple of another one by their decimal digits. */
+function isMultiple(factor: number, value: number): boolean {
+  const [of, given] = [factor, value].map(decimal);
+  const least = Math.min(of.exponent, given.exponent);
+  const [divisor, dividend] = [of, given].map(({ digits, exponent }) => digits * 10n ** BigInt(exponent - least));
+  return dividend % divisor === 0n;
+}
+
+/** A number is digits × 10^exponent: the shortest digits that stand for it, which are those that were written, up to 15. */
+function decimal(number: number): { digits: bigint; exponent: number } {
+  const [mantissa, power] = number.toExponential().split('e');
+  const [integer, fraction = ''] = mantissa.split('.');
+  return { digits: BigInt(`${integer}${fraction}`), exponent: Number(power) - fraction.length };
 }
 
 /** Reads a JSON schema from a file. @param setting that names the file, for errors */

@@ -9,7 +9,7 @@ import type { Truncated } from './truncated.ts';
 
 /**
  * Reasons why a prompt has no preference: a single candidate, fewer than two scores because all others are tool calls without a text or
- * for another reason, no candidate that may be chosen, equal scores.
+ * for another reason, no candidate that may be chosen and is better than another one, equal scores.
  */
 const DROP_REASONS = ['oneCandidate', 'callsAlone', 'unjudged', 'noAnswer', 'tie'] as const;
 type DropReason = (typeof DROP_REASONS)[number];
@@ -18,7 +18,7 @@ const REASONS: Record<DropReason, string> = {
   oneCandidate: 'with one candidate',
   callsAlone: 'with tool calls without a text, which labelers do not score',
   unjudged: 'with too few scored responses',
-  noAnswer: 'with no response that may be chosen',
+  noAnswer: 'with no better response that may be chosen',
   tie: 'tied',
 };
 
@@ -154,7 +154,8 @@ function pairOf(row: AnsweredRecord, { candidates }: LabelRecord, truncated: Tru
   if (answers.length === 0) return 'noAnswer';
   const chosen = answers.reduce((a, b) => (b.score > a.score ? b : a));
   const rejected = judged.reduce((a, b) => (b.score < a.score ? b : a));
-  return chosen.score <= rejected.score ? 'tie' : { chosen, rejected };
+  if (chosen.score > rejected.score) return { chosen, rejected };
+  return judged.every(({ score }) => score === rejected.score) ? 'tie' : 'noAnswer';
 }
 
 /**

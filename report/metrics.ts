@@ -11,13 +11,17 @@ export interface MetricsRow {
   metrics: Record<string, number>;
 }
 
-/** The metrics of a run. @param endOf end time of a round, in seconds since 1970 */
+/** The metrics of a run. @param endOf end time of a round, in seconds since 1970; of round 0: of the measurement of the start policy */
 export function metricsRows(
   { start, results, benchmarks = [] }: RunStatus,
   rounds: RoundArtifacts[],
   endOf: (round: number) => number | undefined,
 ): MetricsRow[] {
   const rows: MetricsRow[] = [];
+  const timeOf = (round: number) => {
+    const time = endOf(round);
+    return time === undefined ? {} : { time };
+  };
   const measuredIn = (round: number) =>
     Object.fromEntries(
       benchmarks
@@ -29,12 +33,11 @@ export function metricsRows(
   if (start) {
     const { meanScore, meanTokens, strictPassRate } = start;
     const measured = { score: meanScore, tokens: meanTokens, ...strictPass(strictPassRate) };
-    rows.push({ step: 0, metrics: { ...prefixed('eval/', measured), ...measuredIn(0) } });
+    rows.push({ step: 0, ...timeOf(0), metrics: { ...prefixed('eval/', measured), ...measuredIn(0) } });
   }
   let steps = 0;
   for (const { round, training, people } of rounds) {
-    const end = endOf(round);
-    const time = end === undefined ? {} : { time: end };
+    const time = timeOf(round);
     for (const { step: _, ...metrics } of training) {
       rows.push({ step: ++steps, ...time, metrics: { ...prefixed('train/', metrics), round } });
     }

@@ -12,7 +12,7 @@ import { html, type Html } from './html.ts';
 import { layout, short, table } from './layout.ts';
 import { peopleSection } from './people.ts';
 import { HEAD, roundNotes, roundRows } from './rounds.ts';
-import type { StepTime } from './times.ts';
+import { duration, type StepTime } from './times.ts';
 
 /** The data of a report. */
 export interface Report {
@@ -137,13 +137,6 @@ function costSection({ times, price }: Report): Html {
       none.${price !== undefined && ` Cost is the model workers' time at ${price} an hour.`}
     </p>
   </section>`;
-}
-
-function duration(seconds: number): string {
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.round(seconds / 60);
-  if (minutes < 60) return `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
-  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 function lineageSection({ status: { name }, origins }: Report): Html {

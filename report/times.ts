@@ -59,3 +59,18 @@ function sum(group: ActivityTime[]): Pick<StepTime, 'seconds' | 'modelSeconds' |
   const last = Math.max(...group.map(({ ended }) => ended));
   return { seconds: (last - first) / 1000, modelSeconds: busy(true), controlSeconds: busy(false) };
 }
+
+/** A time as text. It is rounded before it is split: 119.6 seconds are 2 minutes. */
+export function duration(seconds: number): string {
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  if (whole < 3600) return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+  const minutes = Math.round(whole / 60);
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** When a round ended, in seconds since 1970. @param round 0 for the measurement of the start policy */
+export function endOf(activities: ActivityTime[], round: number): number | undefined {
+  const own = activities.filter((activity) => (round === 0 ? activity.step === 'start' : activity.round === round));
+  return own.length > 0 ? Math.max(...own.map(({ ended }) => ended)) / 1000 : undefined;
+}

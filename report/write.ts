@@ -7,6 +7,7 @@ import { metricsRows } from './metrics.ts';
 import { page } from './page.ts';
 import { readReport, type ReportInput } from './read.ts';
 import { eventFile, EVENTS_FILE } from './tensorboard.ts';
+import { endOf } from './times.ts';
 
 /** The paths of a report's files. */
 export interface ReportFiles {
@@ -29,11 +30,7 @@ export async function writeReport(store: ReadableStore, input: ReportInput, file
   await mkdir(dirname(file), { recursive: true });
   await mkdir(files.tensorboard, { recursive: true });
   await writeFile(file, page(report));
-  const endOf = (round: number) => {
-    const ends = activities.filter((activity) => activity.round === round).map(({ ended }) => ended / 1000);
-    return ends.length > 0 ? Math.max(...ends) : undefined;
-  };
-  const rows = metricsRows(status, report.rounds, endOf);
+  const rows = metricsRows(status, report.rounds, (round) => endOf(activities, round));
   await writeJsonl(
     files.metrics,
     rows.map(({ step, time, metrics }) => ({ step, ...(time !== undefined && { time }), ...metrics })),

@@ -297,6 +297,14 @@ describe('json-schema', () => {
     const price = { properties: { price: { multipleOf: 0.01 } } };
     const priced = [19.99, 0.07, 1234.56, 0.015].map((value) => JSON.stringify({ price: value }));
     expect(await scores({ by: 'json-schema', schema: price }, priced)).toEqual([1, 1, 1, 0.5]);
+    // By cents: a quotient in binary is off by more than any tolerance for 15 % of the prices in this range.
+    const cents = Array.from({ length: 200 }, (_, i) => 123_456_700 + 7919 * i);
+    const large = cents.map((all) => `{"price": ${Math.floor(all / 100)}.${String(all % 100).padStart(2, '0')}}`);
+    expect(await scores({ by: 'json-schema', schema: price }, large)).toEqual(large.map(() => 1));
+    const tiny = { multipleOf: 1e-7 };
+    expect(await scores({ by: 'json-schema', schema: tiny }, ['3e-7', '3.5e-7', '-1', '1e300', '0'])).toEqual([
+      1, 0.5, 1, 1, 1,
+    ]);
     const named = { type: 'object', required: ['toString'] };
     expect(await scores({ by: 'json-schema', schema: named }, ['{}', '{"toString": 1}'])).toEqual([0.5, 1]);
   });
@@ -316,6 +324,35 @@ describe('json-schema', () => {
       'The "schema" of prompt "p" is not a JSON object; correct it.',
     );
     expect(await refused(file('value.json', schema))).toMatch(/value\.json is not a JSON object/);
+  });
+
+  // Python's jsonschema 4.26 ends with a RecursionError for each of these, on 1 or on {"a": 1}.
+  test.each([
+    '{"$ref": "#"}',
+    '{"allOf": [{"type": "object"}, {"$ref": "#"}]}',
+    '{"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"not": {"$ref": "#/$defs/a"}}}}',
+    '{"if": {"required": ["a"]}, "then": {"$ref": "#"}}',
+    '{"dependentSchemas": {"a": {"anyOf": [false, {"$ref": "#top"}]}}, "$anchor": "top"}',
+    '{"properties": {"a": {"$ref": "#/definitions/x~1y"}}, "definitions": {"x/y": {"oneOf": [{"$ref": "#/definitions/x~1y"}]}}}',
+  ])('refuses a schema that refers to itself without end: %s', async (schema) => {
+    expect(await refused(JSON.parse(schema))).toBe(
+      'label.schema is no JSON schema (it refers to itself without end); correct it.',
+    );
+  });
+
+  test('takes a schema that refers to itself for a part of the value', async () => {
+    const tree = {
+      $ref: '#/$defs/node',
+      $defs: {
+        node: {
+          type: 'object',
+          properties: { left: { anyOf: [{ type: 'null' }, { $ref: '#/$defs/node' }] }, not: { $ref: '#/$defs/node' } },
+          additionalProperties: false,
+        },
+      },
+    };
+    const trees = ['{"left": {"left": null}}', '{"left": {"left": 1}}', '{"not": {"not": {}}}', '{"not": 1}'];
+    expect(await scores({ by: 'json-schema', schema: tree }, trees)).toEqual([1, 0.5, 1, 0.5]);
   });
 
   test('refuses what is no schema', async () => {
@@ -380,6 +417,16 @@ describe('module', () => {
   });
 });
 
+/** A combination of three patterns. @param owl weight of the third one */
+const weighted = (owl: number) => ({
+  by: 'combine',
+  of: [
+    { by: 'regex', pattern: 'cat', weight: 0.1 },
+    { by: 'regex', pattern: 'dog', weight: 0.2 },
+    { by: 'regex', pattern: 'owl', weight: owl },
+  ],
+});
+
 describe('combine', () => {
   const words = { by: 'regex', pattern: 'dog' };
   const commas: PromptRecord = {
@@ -400,6 +447,12 @@ describe('combine', () => {
     const [dog, cat] = (await scores(shaped, ['dog', 'cat, cat'], commas)) as number[];
     expect(dog).toBeCloseTo(2 * 1 - 0.5 * 1 - 0.3);
     expect(cat).toBeCloseTo(0 - 0 - 0.8);
+  });
+
+  // In binary, 0.1 + 0.2 is greater than 0.3.
+  test('gives responses with equal sums equal scores, so that they are a tie', async () => {
+    expect(await scores(weighted(0.3), ['cat, dog', 'owl', 'all'])).toEqual([0.3, 0.3, 0]);
+    expect(await scores(weighted(-0.3), ['cat, dog, owl', 'none'])).toEqual([0, 0]);
   });
 
   test('counts characters, not UTF-16 units', async () => {

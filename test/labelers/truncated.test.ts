@@ -115,6 +115,11 @@ describe('a truncated answer', () => {
     expect((await label([row(all)], 'drop')).stats.dropped.oneCandidate).toBe(1);
   });
 
+  test('that is better than the only response that may be chosen is no tie', async () => {
+    const { dropped } = (await label([row([CUT, SHORT]), row([SHORT, ['equal', [8, 0]]])], 'reject')).stats;
+    expect(dropped).toMatchObject({ noAnswer: 1, tie: 1 });
+  });
+
   test('is no candidate with `drop`: the labeler does not see it, and the others keep their index', async () => {
     const seen: string[][] = [];
     const watching: Labeler = {

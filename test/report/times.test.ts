@@ -1,5 +1,7 @@
 import { expect, test } from 'vitest';
-import { stepTimes, type ActivityTime } from '../../report/times.ts';
+import { metricsRows } from '../../report/metrics.ts';
+import { duration, endOf, stepTimes, type ActivityTime } from '../../report/times.ts';
+import type { RunStatus } from '../../workflows/status.ts';
 
 /** Times in seconds since the run began. */
 const activity = (
@@ -43,5 +45,34 @@ test("a step takes the time between its first and its last activity, and its act
     { round: 2, step: 'prepare', seconds: 1, modelSeconds: 0, controlSeconds: 1 },
     { step: 'publish', seconds: 1, modelSeconds: 0, controlSeconds: 1 },
     { step: 'release', seconds: 3, modelSeconds: 0, controlSeconds: 2 },
+  ]);
+});
+
+test.each([
+  [0.04, '0.0 s'],
+  [59.94, '59.9 s'],
+  [59.96, '1 min 0 s'],
+  [119.4, '1 min 59 s'],
+  [119.6, '2 min 0 s'],
+  [3599.4, '59 min 59 s'],
+  [3599.6, '1 h 0 min'],
+  [5399, '1 h 30 min'],
+])('%f seconds are %s', (seconds, text) => {
+  expect(duration(seconds)).toBe(text);
+});
+
+// TensorBoard takes a row without a time for one of 1970, and draws it decades before the others.
+test('the measurement of the start policy has a time, as the rounds have', () => {
+  const activities = [
+    activity('prepare', false, [0, 0, 2]),
+    activity('start', true, [2, 3, 5]),
+    activity('start', false, [5, 5, 6.5]),
+    activity('sample', true, [10, 10, 20], 1),
+    activity('release', false, [21, 22, 23]),
+  ];
+  expect([0, 1, 2].map((round) => endOf(activities, round))).toEqual([6.5, 20, undefined]);
+  const status = { start: { meanScore: 0.5, meanTokens: 7 }, results: [] } as unknown as RunStatus;
+  expect(metricsRows(status, [], (round) => endOf(activities, round))).toEqual([
+    { step: 0, time: 6.5, metrics: { 'eval/score': 0.5, 'eval/tokens': 7 } },
   ]);
 });
