@@ -33,20 +33,20 @@ export async function withServerOf<T>(home: string, ask: (client: Client) => Pro
 
 /** Runs `work` with the address of the home folder's server, which is started for the duration if necessary. */
 async function whileServed<T>(work: (address: string) => Promise<T>): Promise<T> {
-  const ignoreSignals = onStopSignal(interrupt);
+  let interrupted: Promise<void> | undefined;
+  const ignoreSignals = onStopSignal((signal) => {
+    // If another listener stops the command's work, this process leaves the server afterwards.
+    if (process.listenerCount(signal) > 1) return;
+    interrupted = leaveDevServer().finally(() => process.exit(INTERRUPTED));
+  });
   try {
     return await work(await joinDevServer((message) => console.error(message)));
   } finally {
+    // The work fails when the server ends. The process ends before that is reported.
+    await interrupted;
     await leaveDevServer();
     ignoreSignals();
   }
-}
-
-/** Stops the dev server on Ctrl-C. */
-function interrupt(signal: NodeJS.Signals): void {
-  // If another listener stops the command's work, this process leaves the server afterwards.
-  if (process.listenerCount(signal) > 1) return;
-  void leaveDevServer().finally(() => process.exit(INTERRUPTED));
 }
 
 /**

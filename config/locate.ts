@@ -1,5 +1,6 @@
 /** Makes the paths of a configuration absolute, and tells them from hub ids. */
 import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { resolve } from 'node:path';
 import { readFailure } from '../data/file-errors.ts';
 import { isDatasetId, isModelId } from '../data/hub/ids.ts';
@@ -15,11 +16,14 @@ export interface LocateFrom extends Locate {
 
 /** Locates what the settings of a file in `folder` name. */
 export function locateFrom(folder: string): LocateFrom {
-  const path = (given: string) => resolve(folder, given);
+  const path = (given: string) => resolve(folder, withHome(given));
   const pathOrId = (given: string, isId: (text: string) => boolean) =>
     isId(given) && !existsSync(path(given)) ? given : path(given);
   return located({ path, pathOrId, text: (given, advice) => textOf(path(given), advice) });
 }
+
+/** The path with the home folder in place of `~`, which no shell has expanded. TRL expands its output_dir, too. */
+const withHome = (path: string): string => path.replace(/^~(?=\/|$)/, () => homedir());
 
 /** Begins a text that `locateNothing` has put in the place of a path. Configurations cannot contain this character. */
 const PATH = '\0';

@@ -53,7 +53,7 @@ label:
 \`\`\`
 
 Paths are relative to the file. \`model\`, \`prompts.train\` and \`prompts.heldOut\` may be hub ids instead: \`a/b\` is a path if that path
-exists, else a hub id; \`./a/b\` is always a path.
+exists, else a hub id; \`./a/b\` is always a path. \`~/\` is your home folder on the machine that starts the run.
 `;
 
 const DEPLOYMENT = `

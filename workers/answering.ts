@@ -1,6 +1,5 @@
 /** A temporary control worker for queries and decisions, for a home folder without a running worker. */
 import { NativeConnection, Runtime, Worker } from '@temporalio/worker';
-import { STOP_SIGNALS } from '../data/stop-signals.ts';
 import { CONTROL_QUEUE } from '../workflows/queues.ts';
 import { connectionSettings } from './temporal/connection.ts';
 import { dataConverter } from './temporal/data-converter.ts';
@@ -15,7 +14,8 @@ export async function whileAnswering<T>(work: () => Promise<T>): Promise<T> {
   const converter = await dataConverter();
   Runtime.install({
     logger: createLogger('ERROR'),
-    shutdownSignals: [...STOP_SIGNALS],
+    // The command ends its work at a signal, and thereby this worker.
+    shutdownSignals: [],
     telemetryOptions: { logging: { filter: 'ERROR', forward: {} } },
   });
   const { connectionOptions, namespace } = connectionSettings();

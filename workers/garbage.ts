@@ -9,6 +9,7 @@ import { ArtifactDamaged, StoreFailed } from '../artifacts/errors.ts';
 import type { ArtifactStore, StoredArtifact } from '../artifacts/store.ts';
 import { InputError } from '../data/errors.ts';
 import { runWorkflowId } from '../workflows/ids.ts';
+import { shardBlock } from '../workflows/shards.ts';
 import { Undecodable } from './temporal/data-converter.ts';
 import { TemporalFailed } from './temporal/errors.ts';
 import { decodePayload } from './temporal/payloads.ts';
@@ -84,8 +85,9 @@ async function manifestIfThere(store: ArtifactStore, address: Address): Promise<
 export async function reachedByRuns(client: Client): Promise<Reached> {
   const addresses = new Set<Address>();
   let pendingSince: number | undefined;
-  for await (const { workflowId, runId, status } of client.workflow.list()) {
-    if (!workflowId.startsWith(runWorkflowId(''))) continue;
+  for await (const { workflowId, runId, status, type } of client.workflow.list()) {
+    // A block of shards has a random id. Until it ends, its history is the only one that names the artifacts of its shards.
+    if (!workflowId.startsWith(runWorkflowId('')) && type !== shardBlock.name) continue;
     const { events } = await historyOf(client, workflowId, runId);
     const since = status.name === 'RUNNING' ? firstPending(events ?? []) : undefined;
     if (since !== undefined) pendingSince = Math.min(since, pendingSince ?? since);

@@ -64,6 +64,9 @@ export const limitBody: MiddlewareHandler = bodyLimit({
   onError: (c) => {
     // Closes the connection, because the rest of the body is not read.
     c.header('Connection', 'close');
-    throw new Refused(413, `The request is larger than ${MOST_BYTES / 1024 ** 2} MiB; send fewer prompts at a time.`);
+    throw new Refused(
+      413,
+      `The request is larger than ${MOST_BYTES / 1024 ** 2} MiB; send fewer prompts at a time, or a shorter conversation.`,
+    );
   },
 });

@@ -3,8 +3,11 @@ import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { stringify } from 'yaml';
+import { joinDevServer, leaveDevServer } from '../../workers/dev-server/dev-server.ts';
+import { connectLocal } from '../../workers/temporal/connection.ts';
+import { CONTROL_QUEUE } from '../../workflows/queues.ts';
 import { type Ended, startSelm, type Running } from '../command.ts';
 import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
@@ -127,6 +130,31 @@ test('a run that waits for a server ends at a second Ctrl-C', async () => {
   } finally {
     process.kill(pid, 'SIGKILL');
     keeper.kill('SIGKILL');
+  }
+});
+
+/** temporal.api.enums.v1.TaskQueueType */
+const WORKFLOW = 1;
+
+test('SIGTERM ends a command that waits for the answer of a run, without a word', async () => {
+  const env = { SELM_HOME: path('unanswered') };
+  vi.stubEnv('SELM_HOME', env.SELM_HOME);
+  const client = await connectLocal(await joinDevServer(() => {}));
+  try {
+    // Its workflow has no worker, also while the command's temporary one runs.
+    await client.workflow.start('alignment', { workflowId: 'selm-silent', taskQueue: 'nobody' });
+    const { process: command, ended } = startSelm(['retry', 'silent'], env);
+    const pollers = async () => {
+      const queue = { namespace: 'default', taskQueue: { name: CONTROL_QUEUE }, taskQueueType: WORKFLOW };
+      return (await client.workflowService.describeTaskQueue(queue)).pollers!.length;
+    };
+    await expect.poll(pollers).toBeGreaterThan(0);
+    command.kill('SIGTERM');
+    expect(await ended).toEqual({ code: 130, stdout: '', stderr: '' });
+  } finally {
+    await client.connection.close();
+    await leaveDevServer();
+    vi.unstubAllEnvs();
   }
 });
 

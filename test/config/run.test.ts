@@ -138,6 +138,16 @@ describe('a path', () => {
     ]);
   });
 
+  test('that begins with ~/ is in the home folder', () => {
+    vi.stubEnv('HOME', '/home/anna');
+    expect(load('~/model', '~/train.jsonl', '~other/held-out.jsonl')).toEqual([
+      '/home/anna/model',
+      '/home/anna/train.jsonl',
+      here('~other/held-out.jsonl'),
+    ]);
+    vi.unstubAllEnvs();
+  });
+
   test('is relative to the file where the file itself is named by a relative path', () => {
     write(
       'name: test',

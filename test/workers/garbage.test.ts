@@ -109,6 +109,18 @@ describe('the addresses of runs', () => {
   });
 });
 
+test('a block of shards of a run, which has a random id, names the artifacts of its shards until it ends', async () => {
+  const client = new Client({ connection: connections[1], namespace: PENDING });
+  const address = 'ef'.repeat(32);
+  const block = await client.workflow.start('shardBlock', {
+    workflowId: randomUUID(),
+    taskQueue: 'nobody',
+    args: [{ shared: {}, shards: [{ responses: address }] }],
+  });
+  await listed(client).toContain(address);
+  await block.terminate();
+});
+
 describe('what an activity under way may have made', () => {
   test('is kept, for the history does not name it yet', async () => {
     const old = await make(1);
