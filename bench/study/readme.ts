@@ -41,11 +41,6 @@ over prompts; made by \`npm run study -- --task ${task} --seeds ${seeds} --round
 function exampleTable({ runs }: StudyResults): string {
   const run = runs.find(({ method, seed }) => method === 'selm-0.001' && seed === 0);
   if (!run) return 'Its run is missing in the study.';
-  const figuresOf = ({ strictPassRate, meanScore, tokens }: Figures) => [
-    percent(strictPassRate),
-    meanScore.toFixed(3),
-    tokens.toFixed(1),
-  ];
   return markdownTable(
     ['', 'strict pass', 'mean score', 'tokens', 'preferences', 'win rate over start'],
     [
@@ -59,3 +54,9 @@ function exampleTable({ runs }: StudyResults): string {
     ],
   );
 }
+
+const figuresOf = ({ strictPassRate, meanScore, tokens }: Figures) => [
+  percent(strictPassRate),
+  meanScore.toFixed(3),
+  tokens.toFixed(1),
+];
