@@ -158,8 +158,8 @@ export const jsonSchema = labelerKind({
         ),
     })
     .describe(
-      'Checks that a response is JSON that fits a schema. The score is 1 for JSON that fits, 0.5 for other JSON, and 0 for ' +
-        'anything else.',
+      'Checks that a response is JSON that fits a schema; a `format` such as `date` is checked, too. The score is 1 for JSON that ' +
+        'fits, 0.5 for other JSON, and 0 for anything else.',
     ),
   locate: (settings, { path }) =>
     typeof settings.schema === 'string' ? { ...settings, schema: path(settings.schema) } : settings,
