@@ -13,6 +13,7 @@ import { preferenceExamples } from '../../engine/training/preference.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { expectGradients, microBatchGradients } from './micro-batch-gradients.ts';
 import { referenceCase, ROLES, tokenized, undisturbed, type Roles } from './reference-case.ts';
+import { expectSameTraining } from './trained-weights.ts';
 
 const CASES = ['llama', 'llama-tied', 'llama3-rope', 'mistral', 'qwen2', 'qwen3'];
 const scratch = temporaryFolder();
@@ -91,8 +92,8 @@ describe.each(CASES)('%s', (name) => {
       );
       expect(trained.size).toBe(wanted.size);
       for (const [layer, { a, b }] of wanted) {
-        for (const [i, value] of a.entries()) expect(Math.abs(trained.get(layer)!.a[i] - value)).toBeLessThan(2e-5);
-        for (const [i, value] of b.entries()) expect(Math.abs(trained.get(layer)!.b[i] - value)).toBeLessThan(2e-5);
+        expectSameTraining(trained.get(layer)!.a, a, `${layer}, A`);
+        expectSameTraining(trained.get(layer)!.b, b, `${layer}, B`);
       }
     });
   });

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { LocalEngine } from '../../../../engine/onnx/engine.ts';
 import { openSafetensors, readTensorF32 } from '../../../../engine/model-files/safetensors.ts';
 import { referenceCase, undisturbed } from '../../reference-case.ts';
+import { expectSameTraining } from '../../trained-weights.ts';
 import { temporaryFolder } from '../../../temporary.ts';
 
 const scratch = temporaryFolder();
@@ -43,8 +44,7 @@ describe.each([
     }
     for (const [key, entry] of together.tensors) {
       const [actual, wanted] = [divided.tensors.get(key)!, entry].map(readTensorF32);
-      const worst = wanted.reduce((most, value, i) => Math.max(most, Math.abs(actual[i] - value)), 0);
-      expect(worst, key).toBeLessThan(2e-5);
+      expectSameTraining(actual, wanted, key);
     }
   });
 });
