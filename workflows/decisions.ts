@@ -29,7 +29,7 @@ export const pauseUpdate = defineUpdate<void, [DecisionRequest]>('pause');
 export const resumeUpdate = defineUpdate<void, [DecisionRequest]>('resume');
 
 /** The part of a run's journal, and of its status, that decides which decisions are possible. */
-type Situation = Pick<RunStatus, 'state' | 'requested' | 'failure' | 'voting' | 'decisions'>;
+type Situation = Pick<RunStatus, 'state' | 'requested' | 'stoppedByGate' | 'failure' | 'voting' | 'decisions'>;
 
 /** Why a run does not accept a decision: the predicate of a sentence about the run. Undefined if it does. */
 export function refusalOf(decision: Decision, situation: Situation): string | undefined {
@@ -44,7 +44,8 @@ export function refusalOf(decision: Decision, situation: Situation): string | un
         ? `cannot skip ${failure.step}: retry or stop`
         : undefined;
     case 'stop':
-      return refusalAtEnd(situation);
+      // After the gate's stop, benchmarks are measured, which an operator can end.
+      return refusalAtEnd(situation.stoppedByGate ? { ...situation, requested: undefined } : situation);
     case 'pause':
       if (requested === 'pause') return `is ${state === 'paused' ? 'paused' : 'pausing'} already`;
       return refusalAtEnd(situation) ?? (failure && 'waits for a decision already: retry, skip or stop');

@@ -141,6 +141,7 @@ export function statusOf(name: string, config: RunConfig, journal: Journal): Run
     promise: promiseOf(config),
     state,
     ...(requested && { requested }),
+    ...(journal.stoppedByGate && { stoppedByGate: true }),
     ...(start && { start: start.summary, round: Math.min(round, rounds) }),
     ...(policy !== undefined && { policy }),
     ...(version !== undefined && { version }),

@@ -94,6 +94,8 @@ export interface RunStatus extends DecisionLog {
   state: 'preparing' | 'running' | 'parked' | 'paused' | 'publishing' | 'done' | 'stopped';
   /** What an operator requested. It takes effect after the step in progress. */
   requested?: 'pause' | 'stop';
+  /** Whether the gate has requested the stop (`gate.onFail: stop`), and not an operator. */
+  stoppedByGate?: true;
   /** Why the run is parked. */
   failure?: Failure;
   /** How far the voting of the round in progress is, while it waits for people's votes. */

@@ -1,7 +1,7 @@
 /** Benchmarks within a run: which policies they measure, and what follows a benchmark that fails. */
 import { expect, test } from 'vitest';
 import { hashValue } from '../../artifacts/hash.ts';
-import { skipUpdate } from '../../workflows/decisions.ts';
+import { skipUpdate, stopUpdate } from '../../workflows/decisions.ts';
 import { decide } from '../../workers/runs/decisions.ts';
 import { describeFailure } from '../../report/failure.ts';
 import { startRun } from '../../workers/runs/runs.ts';
@@ -84,6 +84,37 @@ test('a run that its gate stops measures the policies that it has', async () => 
   const standIns = secondRolledBack();
   const { state } = await run(standIns, { benchmarks: ['ifeval'], gate: { onFail: 'stop' } });
   expect([state, measuredRounds(standIns)]).toEqual(['stopped', [0, 1]]);
+});
+
+test('an operator ends the benchmarks of a run that its gate has stopped', async () => {
+  const standIns = secondRolledBack();
+  const benchmarks = ['ifeval', { 'lm-eval': ['gsm8k'] }];
+  const config = testConfig({
+    name: `benchmarks-${++runs}`,
+    rounds: 3,
+    evaluate: { benchmarks, gate: { onFail: 'stop' } },
+  });
+  let [release, reached] = [() => {}, () => {}];
+  const released = new Promise<void>((resolve) => (release = resolve));
+  const underWay = new Promise<void>((resolve) => (reached = resolve));
+  standIns.before.benchmark = (times) => {
+    if (times < 3) return;
+    reached();
+    return released;
+  };
+  await withWorkers(server, standIns, async () => {
+    const { client } = server.environment;
+    const { handle } = await startRun(client, config);
+    await underWay;
+    try {
+      await decide(client, config.name, stopUpdate);
+      await expect(decide(client, config.name, stopUpdate)).rejects.toThrow(/is stopping already/);
+    } finally {
+      release();
+    }
+    expect((await handle.result()).state).toBe('stopped');
+  });
+  expect(measuredRounds(standIns)).toEqual([0, 0, 1]);
 });
 
 test('a benchmark that fails parks the run with its reason; skipping it skips no round', async () => {
