@@ -1,12 +1,9 @@
-/** Exit codes and error messages of the command line. */
+/** Further exit codes and the error messages of the command line. */
 import { CommanderError } from 'commander';
 import { InputError } from '../data/errors.ts';
+import { BAD_INPUT, FAILED } from '../data/exit-codes.ts';
 import { stripSecrets } from '../data/secret.ts';
 
-/** A failure of the store, a server, Temporal, the engine or selm itself. */
-export const FAILED = 1;
-/** Bad usage or bad input (InputError). */
-export const BAD_INPUT = 2;
 /** A run waits for a decision and there is no terminal for asking. */
 export const DECISION_WANTED = 3;
 /** `selm deploy diff` found differences. */

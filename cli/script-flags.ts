@@ -1,7 +1,8 @@
 /** The flags of the project's scripts, such as `npm run bench`. */
 import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { InputError } from '../data/errors.ts';
-import { BAD_INPUT, report } from './errors.ts';
+import { BAD_INPUT } from '../data/exit-codes.ts';
+import { report } from './errors.ts';
 
 type Options = NonNullable<ParseArgsConfig['options']>;
 

@@ -1,5 +1,6 @@
 /** Handles unhandled errors: prints one sentence and ends the process. */
 import { InputError, oneLine } from './errors.ts';
+import { BAD_INPUT, FAILED } from './exit-codes.ts';
 
 /** Ends the process at an unhandled error, which is a bug of selm or of a library. */
 export function endAtStrayErrors(): void {
@@ -12,5 +13,5 @@ export function endAtStrayErrors(): void {
 function end(error: unknown): never {
   const { message = String(error), stack = message } = Object(error) as Partial<Error>;
   console.error(`selm: ${process.env['SELM_DEBUG'] ? stack : oneLine(message)}`);
-  process.exit(error instanceof InputError ? 2 : 1);
+  process.exit(error instanceof InputError ? BAD_INPUT : FAILED);
 }

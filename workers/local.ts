@@ -2,6 +2,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { BAD_INPUT } from '../data/exit-codes.ts';
 import { forkModule } from '../engine/process/fork.ts';
 import { hasServer } from './temporal/connection.ts';
 import { sharedUse } from './dev-server/dev-server.ts';
@@ -19,8 +20,6 @@ export interface Local {
 }
 
 const RESTART_SECONDS = 1;
-/** The exit code of a worker at bad input (data/stray-errors.ts): a variable of the environment, or a store that it must not use. */
-const BAD_INPUT = 2;
 /** Variables with a port at which a worker listens. */
 const PORTS = ['SELM_METRICS_PORT', 'SELM_HEALTH_PORT'];
 
@@ -52,7 +51,7 @@ export async function startLocal(say: (message: string) => void, processes = PRO
     workers.set(roles, worker);
     worker.once('exit', (code, signal) => {
       if (stopping) return;
-      // The worker has said what is wrong.
+      // The worker has said what is wrong: a variable of the environment, or a store that it must not use.
       if (isFirst && code === BAD_INPUT) return void local.stop().finally(() => process.exit(BAD_INPUT));
       say(`The ${roles[0]} worker ended (${signal ?? `exit code ${code}`}); starting another.`);
       void sleep(RESTART_SECONDS * 1000).then(() => stopping || startWorker(roles, false));

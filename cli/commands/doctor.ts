@@ -15,7 +15,7 @@ import { poolOf } from '../../config/pools.ts';
 import { counted } from '../../data/counted.ts';
 import { InputError } from '../../data/errors.ts';
 import { sum } from '../../data/numbers.ts';
-import { BAD_INPUT, FAILED } from '../errors.ts';
+import { BAD_INPUT, FAILED } from '../../data/exit-codes.ts';
 import { setOption } from '../set-option.ts';
 import { SettingsFlags, type GivenFlags } from '../settings.ts';
 import { jsonOption } from '../step.ts';

@@ -14,7 +14,7 @@ import { promisesBits, type ComputeSettings } from '../../engine/protocol/comput
 import { cacheFolder } from '../../workers/places.ts';
 import { openStore } from '../../workers/store.ts';
 import type { MeasuredBenchmark, RoundResult } from '../../workflows/status.ts';
-import { FAILED } from '../errors.ts';
+import { FAILED } from '../../data/exit-codes.ts';
 import { readRound } from '../round-argument.ts';
 import { jsonOption, summarize, withEngine } from '../step.ts';
 

@@ -18,7 +18,7 @@ import { deployDoctorCommand } from './doctor.ts';
 import { deployConfigOption } from './options.ts';
 import { requireDeployPackages } from './packages.ts';
 import { deployStatusCommand, readDeployed, showDeployed } from './status.ts';
-import { FAILED } from '../../errors.ts';
+import { FAILED } from '../../../data/exit-codes.ts';
 
 /** The folder that contains cdk.json: a checkout, or dist/ of the installed package. */
 const root = fileURLToPath(new URL('../../..', import.meta.url));

@@ -5,7 +5,7 @@ import type { Finding } from '../../../cdk/doctor/findings.ts';
 import { PRICE_DATE, PRICE_REGION } from '../../../config/prices.ts';
 import { describeSpeeds, GPU_SPEEDS, type GpuName } from '../../../engine/gpu-speeds.ts';
 import { deployConfigOption, readDeployment } from './options.ts';
-import { BAD_INPUT, FAILED } from '../../errors.ts';
+import { BAD_INPUT, FAILED } from '../../../data/exit-codes.ts';
 import { jsonOption } from '../../step.ts';
 import { terminalTable } from '../../table.ts';
 
