@@ -3,44 +3,26 @@ import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll, expect, test, vi } from 'vitest';
-import { stringify } from 'yaml';
+import { expect, test, vi } from 'vitest';
 import { joinDevServer, leaveDevServer } from '../../workers/dev-server/dev-server.ts';
 import { connectLocal } from '../../workers/temporal/connection.ts';
 import { CONTROL_QUEUE } from '../../workflows/queues.ts';
 import { type Ended, startSelm, type Running } from '../command.ts';
-import { jsonl } from '../jsonl.ts';
 import { temporaryFolder } from '../temporary.ts';
-import { tinyModel, tinyPrompts } from '../tiny-model.ts';
+import { tinyRun } from '../tiny-run.ts';
 
 const folder = temporaryFolder();
 const path = (name: string) => join(folder, name);
 
-beforeAll(() => {
-  tinyModel(path('model'));
-  writeFileSync(path('train.jsonl'), jsonl(tinyPrompts(8)));
-  writeFileSync(path('held-out.jsonl'), jsonl(tinyPrompts(4, 1000)));
-  writeFileSync(
-    path('blocked.mjs'),
-    `import { writeFileSync } from 'node:fs';
-    export default () => {
-      writeFileSync(${JSON.stringify(path('blocked'))}, String(process.pid));
-      for (;;);
-    };`,
-  );
-  writeFileSync(
-    path('run.yaml'),
-    stringify({
-      name: 'blocked',
-      model: './model',
-      prompts: { train: './train.jsonl', heldOut: './held-out.jsonl' },
-      rounds: 1,
-      sample: { maxNewTokens: 4 },
-      label: { by: 'module', path: './blocked.mjs' },
-      evaluate: { maxNewTokens: 4 },
-    }),
-  );
-});
+writeFileSync(
+  path('blocked.mjs'),
+  `import { writeFileSync } from 'node:fs';
+  export default () => {
+    writeFileSync(${JSON.stringify(path('blocked'))}, String(process.pid));
+    for (;;);
+  };`,
+);
+tinyRun(folder, { name: 'blocked', label: { by: 'module', path: './blocked.mjs' } });
 
 const isAlive = (pid: number) => {
   try {
