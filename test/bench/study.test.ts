@@ -23,6 +23,7 @@ import {
 import { estimate, studentQuantile, type Estimate } from '../../bench/study/statistics.ts';
 import { TASKS } from '../../bench/study/tasks.ts';
 import { bonusVerdict, taskVerdict, verdict } from '../../bench/study/verdict.ts';
+import { loadConfig } from '../../config/load.ts';
 import { objectiveSchema } from '../../engine/protocol/settings.ts';
 import { promptOf } from '../../examples/quickstart/task.ts';
 import { testContext } from '../activities/context.ts';
@@ -266,6 +267,14 @@ describe('the page', () => {
     const formatted = async (text: string) => format(text, { ...(await resolveConfig(file)), filepath: file });
     const drawn = await formatted(pageOf(all));
     expect(readFileSync(file, 'utf8')).toBe(drawn);
+    // README shows a run of the study as that of the example.
+    const { settings } = all.find(({ task }) => task === 'smollm2')!;
+    expect(loadConfig(at('../../examples/smollm2-ifeval.yaml').pathname)).toMatchObject({
+      seed: 0,
+      rounds: settings.rounds,
+      prompts: { perRound: settings.promptsPerRound },
+      optimize: { objective: { name: 'selm', alpha: 0.001 } },
+    });
     const readme = readFileSync(at('../../README.md'), 'utf8');
     expect(await formatted(withResults(readme, all))).toBe(readme);
     for (const { file: name, svg } of all.flatMap(plots)) {
