@@ -3,7 +3,8 @@ import { ListMultipartUploadsCommand, type MultipartUpload, type S3Client } from
 
 /**
  * The unfinished uploads of a bucket, in pages of at most 1000. Where a page ends within the uploads of one key, its others are not
- * listed: a server may refuse the upload id at which the next page would begin (versitygw 1.8). They are once these are aborted.
+ * listed, because a server may refuse the upload id at which the next page would begin (versitygw 1.8). The next call lists them, after
+ * these have been aborted.
  * @param prefix of their keys
  */
 export async function* unfinishedUploads(
