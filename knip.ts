@@ -23,6 +23,7 @@ const FURTHER_PROGRAMS = ['build.ts', 'cdk/images/refresh.ts', 'examples/encrypt
 const TESTS = [
   'test/**/*.test.ts',
   'test/**/{main,child}.ts',
+  'test/ci/*.{ts,mjs}',
   'test/tools/*.ts',
   'test/images/{*.check,vitest.config}.ts',
   'test/vllm/{*.check,setup,vitest.config}.ts',
