@@ -1,5 +1,4 @@
 /** `selm mt-bench` with models on the engine: one answers, one has learnt to judge. */
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -8,7 +7,7 @@ import { writeJsonl } from '../../data/jsonl.ts';
 import type { QuestionAnswer, QuestionJudgement } from '../../evaluation/mt-bench/files.ts';
 import { LocalEngine } from '../../engine/onnx/engine.ts';
 import { samplingSchema, trainingSchema } from '../../engine/protocol/settings.ts';
-import { selm, startSelm, summaryOf } from '../command.ts';
+import { addressOf, selm, startSelm, summaryOf } from '../command.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel } from '../tiny-model.ts';
 
@@ -134,9 +133,7 @@ test('a judge behind a server and the same on the engine give the same figures',
   const judging = ['--answers', path('answers.jsonl'), '--judge-model', judge];
   let byServer: Summary;
   try {
-    const [line] = (await once(server.process.stdout!, 'data')) as [Buffer];
-    const url = /http:\/\/\S+/.exec(String(line))![0];
-    byServer = await summary(...judging, '--server', url, '--judgements', path('by-server.jsonl'));
+    byServer = await summary(...judging, '--server', await addressOf(server), '--judgements', path('by-server.jsonl'));
   } finally {
     server.process.kill('SIGTERM');
     await server.ended;

@@ -1,7 +1,8 @@
 /** Workers of two versions beside each other: a run ends on the one it began on. */
-import { execFileSync } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { stringify } from 'yaml';
@@ -12,6 +13,7 @@ import { startDevServer, type DevServer } from '../dev-server.ts';
 import { temporaryFolder } from '../temporary.ts';
 import { tinyModel, tinyPrompts } from '../tiny-model.ts';
 
+const execute = promisify(execFile);
 const folder = temporaryFolder();
 let server: DevServer;
 let client: Client;
@@ -67,7 +69,7 @@ const buildOf = async (workflowId: string) => {
 /** What Temporal's command line says of a version. */
 async function drainageOf(buildId: string): Promise<string | undefined> {
   const command = ['worker', 'deployment', 'describe', '--name', 'selm', '--address', server.address];
-  const text = execFileSync(await findTemporal(console.error), command, { encoding: 'utf8' });
+  const { stdout: text } = await execute(await findTemporal(console.error), command);
   return new RegExp(`^.*\\b${buildId}\\b.*\\b(draining|drained)\\b`, 'im').exec(text)?.[1].toLowerCase();
 }
 

@@ -1,5 +1,4 @@
 /** The judge with a real model: llama.cpp's server over a bad network, `selm serve`, and the engine. */
-import { once } from 'node:events';
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -13,7 +12,7 @@ import { onnxRuntime as backend, selmVersion } from '../../engine/version.ts';
 import { labelSchema, type LabelSettings } from '../../labelers/index.ts';
 import { testContext } from '../activities/context.ts';
 import { startFaultProxy, type Fault, type FaultProxy } from '../artifacts/fault-proxy.ts';
-import { selm, startSelm, summaryOf } from '../command.ts';
+import { addressOf, selm, startSelm, summaryOf } from '../command.ts';
 import { startLlamaServer, type LlamaServer } from '../openai/client/llama-server.ts';
 import { smollm2 } from '../smollm2/model.ts';
 
@@ -212,8 +211,7 @@ test('a model on the engine judges as it does behind selm serve', async () => {
   const model = await smollm2();
   const server = startSelm(['serve', '--model', model, '--name', 'smollm2', '--port', '0'], {});
   try {
-    const [line] = (await once(server.process.stdout!, 'data')) as [Buffer];
-    const url = /http:\/\/127\.0\.0\.1:\d+\/v1/.exec(String(line))![0];
+    const url = await addressOf(server);
     const served = await labeled('served', settingsOf('pairwise', { server: url }));
     const own = await labeled('own', settingsOf('pairwise', { model }));
     expect(own.labels).toEqual(served.labels);

@@ -37,8 +37,13 @@ export interface LlamaServer {
 export async function startLlamaServer(key: string): Promise<LlamaServer> {
   const { python, model } = await findLlamaServer();
   const server = spawn(python, [script, model, key], { stdio: ['pipe', 'pipe', 'ignore'] });
-  const [line] = (await once(server.stdout, 'data')) as [Buffer];
   const exited = once(server, 'exit');
+  const ended = exited.then(([code]) => {
+    throw new Error(`llama.cpp's server has ended with ${code} before it was ready.`);
+  });
+  const [line] = (await Promise.race([once(server.stdout, 'data'), ended])) as [Buffer];
+  // It is to end later.
+  ended.catch(() => {});
   return {
     port: Number(new URL(String(line).trim()).port),
     async stop() {

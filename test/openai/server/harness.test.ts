@@ -1,9 +1,8 @@
 /** lm-evaluation-harness gives the same results for a policy on `selm serve` as for the model in transformers. */
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { startSelm, type Running } from '../../command.ts';
+import { addressOf, startSelm, type Running } from '../../command.ts';
 import { temporaryFolder } from '../../temporary.ts';
 import { tinyModel } from '../../tiny-model.ts';
 import { harnessPython, runGeneration, runHarness, type Generated, type Outcome } from './harness.ts';
@@ -21,8 +20,7 @@ let generated: Generated;
 beforeAll(async () => {
   const python = await harnessPython();
   server = startSelm(['serve', '--model', model, '--port', '0'], {});
-  const [line] = (await once(server.process.stdout!, 'data')) as [Buffer];
-  const url = /http:\/\/127\.0\.0\.1:\d+/.exec(String(line))![0];
+  const url = new URL(await addressOf(server)).origin;
   measured = await runHarness(python, url, model, folder);
   generated = await runGeneration(python, url, model, folder);
 });

@@ -1,6 +1,5 @@
 /** Runs `selm serve` as a separate process. */
-import { once } from 'node:events';
-import { startSelm } from '../../command.ts';
+import { addressOf, startSelm } from '../../command.ts';
 
 export interface Serving {
   /** The base URL, which ends in /v1. */
@@ -15,9 +14,9 @@ export interface Serving {
 
 /** Starts `selm serve`. @param port 0 selects a free port */
 export async function startServe(model: string, flags: string[] = [], port = '0'): Promise<Serving> {
-  const { process, ended } = startSelm(['serve', '--model', model, '--port', port, ...flags], {});
-  const [line] = (await once(process.stdout!, 'data')) as [Buffer];
-  const url = /http:\S+/.exec(String(line))![0];
+  const server = startSelm(['serve', '--model', model, '--port', port, ...flags], {});
+  const { process, ended } = server;
+  const url = await addressOf(server);
   const ask = async (path: string, body?: object) => {
     const post = { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
     const response = await fetch(`${url}${path}`, body && post);
