@@ -1,8 +1,8 @@
 /**
- * A reporter of Vitest for .ci/run. The time limits of tests are timers of the tests' own process: one that is blocked, or whose last
- * message is lost, never reaches them, and Vitest waits for it without end. This looks at test processes from Vitest's own: one of more
- * than LIMIT_MINUTES is described (the processes below it, its stack or what its event loop waits for) and killed. SELM_TEST_HUNG names a
- * file for the names of its test files, which .ci/run runs once more.
+ * A reporter of Vitest for .ci/run. The time limits of tests are timers of the tests' own process: one that is blocked never reaches them,
+ * and Vitest waits without end for the last message of a process, which can get lost (TryGhost/Ghost#29649 measured it in 2 of 10 runs).
+ * This looks at test processes from Vitest's own: one of more than LIMIT_MINUTES is described (the processes below it, its stack or what
+ * its event loop waits for) and killed. SELM_TEST_HUNG names a file for the names of its test files, which .ci/run runs once more.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
