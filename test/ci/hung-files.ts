@@ -18,6 +18,8 @@ const LIMIT_MINUTES = Number(process.env['SELM_TEST_HUNG_MINUTES'] ?? 20);
 const POLL_MILLISECONDS = 5000;
 const ANSWER_MILLISECONDS = 5000;
 const LINE_KEPT = 300;
+/** Between the start of a process and that of its file: it loads Vitest first. */
+const NEAR_MILLISECONDS = 60_000;
 /** Vitest's error for a test process that has ended by itself. */
 const KILLED = '[vitest-pool]: Worker forks emitted error.';
 
@@ -67,7 +69,9 @@ async function stackOf(pid: number): Promise<string> {
 }
 
 export default class HungFiles implements Reporter {
-  private readonly running = new Map<string, number>();
+  /** When the files began, and those that ended. */
+  private readonly began = new Map<string, number>();
+  private readonly ended = new Set<string>();
   private readonly killed = new Set<number>();
   private readonly hung = new Set<string>();
   private readonly reports = mkdtempSync(join(tmpdir(), 'selm-hung-'));
@@ -81,11 +85,11 @@ export default class HungFiles implements Reporter {
   }
 
   onTestModuleQueued({ moduleId }: TestModule): void {
-    this.running.set(relative(this.root, moduleId), Date.now());
+    this.began.set(relative(this.root, moduleId), Date.now());
   }
 
   onTestModuleEnd({ moduleId }: TestModule): void {
-    this.running.delete(relative(this.root, moduleId));
+    this.ended.add(relative(this.root, moduleId));
   }
 
   onTestRunEnd(_: readonly TestModule[], errors: readonly SerializedError[]): void {
@@ -97,14 +101,20 @@ export default class HungFiles implements Reporter {
     if (list !== undefined && onlyKilled) writeFileSync(list, [...this.hung].join('\n'));
   }
 
+  /** The files that a process of that start may have run: those of its time, without the ones that ended unless all have. */
+  private filesOf(start: number): string[] {
+    const ofItsTime = [...this.began].flatMap(([name, at]) => (Math.abs(at - start) < NEAR_MILLISECONDS ? [name] : []));
+    const running = ofItsTime.filter((name) => !this.ended.has(name));
+    return running.length > 0 ? running : ofItsTime;
+  }
+
   private async look(): Promise<void> {
     const all = allProcesses();
     const limit = LIMIT_MINUTES * 60;
     for (const { pid, parent, seconds, line } of all) {
       if (parent !== process.pid || seconds < limit || this.killed.has(pid) || !line.includes('forks.js')) continue;
       this.killed.add(pid);
-      const latest = Date.now() - limit * 1000 + POLL_MILLISECONDS;
-      const files = [...this.running].flatMap(([name, since]) => (since < latest ? [name] : []));
+      const files = this.filesOf(Date.now() - seconds * 1000);
       for (const file of files) this.hung.add(file);
       const tree = [line, ...below(pid, all).map((one) => one.line)].map((one) => one.slice(0, LINE_KEPT)).join('\n');
       const state = (await reportOf(pid, this.reports)) ?? (await stackOf(pid));
