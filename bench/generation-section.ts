@@ -53,7 +53,7 @@ export function generationSection(results: Results): string {
   const names = sides.map((side) => NAMES[side]!);
   const missing = measured.flatMap((given) => missingPeers(results, given));
   return `Greedy sampling from IFEval's prompts, 128 new tokens each: stop tokens are ignored, so that all sides generate the same number of
-tokens. Each side gets the tokens of all prompts in one call, after a warm-up with one prompt. Tokens per second include processing the
+tokens. Each side gets the tokens of all prompts at once, after a warm-up with one prompt. Tokens per second include processing the
 prompts; the highest rate is in bold. Opening the model is excluded, and in the rows with "from start" included, together with
 the start of the process.
 
@@ -81,6 +81,6 @@ The settings of the sides:
   \`--weight-format int8\`), keys and values have 8 bits, which is its default.
 - **CTranslate2**: \`Generator.generate_batch\` with compute type float32 or int8. Only the tokens up to the shortest prompt's length are
   processed together; the rest of longer prompts is processed token by token.
-- **ONNX Runtime GenAI**: prompts padded on the right, as its tokenizer pads them; 8 bits are MatMulNBits with
+- **ONNX Runtime GenAI**: 32 prompts at once, its maximum, padded on the right, as its tokenizer pads them; 8 bits are MatMulNBits with
   activations rounded to 8 bits (\`int8_accuracy_level=4\`).`;
 }

@@ -1,7 +1,7 @@
 """The peers that serve language models on CPUs. Usage: engine_peer.py ENGINE MODEL WORK.json THREADS FORMAT; prints one JSON line.
 
 ENGINE is vllm, openvino, ctranslate2 or onnxruntime-genai; MODEL is the model's folder in the engine's own format; FORMAT is f32 or
-q8_0. Each engine gets the tokens of all prompts in one call and generates exactly `newTokens` tokens of each greedily, whatever the
+q8_0. Each engine gets the tokens of all prompts and generates exactly `newTokens` tokens of each greedily, whatever the
 tokens are. One prompt is answered as a warm-up. `startSeconds` is the time from the start of the process until the model is open.
 """
 import json, os, sys, time
@@ -13,6 +13,8 @@ longest = max(map(len, work['prompts'])) + new_tokens
 float32 = number_format == 'f32'
 # A stop token that the model does not generate. It is also the padding.
 UNUSED_TOKEN = work['eosIds'][0]
+# onnxruntime-genai takes at most 32 prompts at once.
+GENAI_BATCH = 32
 
 
 def vllm():
@@ -78,7 +80,7 @@ def onnxruntime_genai():
     config.overlay(json.dumps(session))
     opened = og.Model(config)
 
-    def generate(prompts):
+    def generate_batch(prompts):
         width = max(map(len, prompts))
         params = og.GeneratorParams(opened)
         params.set_search_options(do_sample=False, max_length=width + new_tokens, batch_size=len(prompts))
@@ -87,6 +89,10 @@ def onnxruntime_genai():
         while not generator.is_done():
             generator.generate_next_token()
         return [generator.get_sequence(row)[width:].tolist() for row in range(len(prompts))]
+
+    def generate(prompts):
+        batches = [prompts[first : first + GENAI_BATCH] for first in range(0, len(prompts), GENAI_BATCH)]
+        return [answer for batch in batches for answer in generate_batch(batch)]
 
     return generate
 
