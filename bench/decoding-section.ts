@@ -86,9 +86,9 @@ ${lengthened.join(', ')}.
 ${bounds.join('\n')}
 
 With few rows, ONNX Runtime's products do not overlap reading and multiplying: on two cores of AMD EPYC with AVX2 (407 GFLOP/s), SmolLM2's
-linear layers take 9.8 ms with one row, and 0.43 ms more per additional row. With 16 rows the bound is therefore the sum of both times, not the larger one. With 8-bit weights, keys and values
-stay float32. Attention then takes about as long as all weights with 64 rows, and so does the time between operators with 16 rows.
-Optimizations that were tested, measured separately on that machine:
+linear layers take 9.8 ms with one row, and 0.43 ms more per additional row. With 16 rows the bound is therefore the sum of both times, not
+the larger one. With 8-bit weights, keys and values stay float32. Attention then takes about as long as all weights with 64 rows, and so does
+the time between operators with 16 rows. Optimizations that were tested, measured separately on that machine:
 
 - 8-bit products with a scale for every 32 numbers, as in llama.cpp's q8_0 (MatMulNBits): the linear layers take 12 ms with 16 rows and
   32 ms with 64. Integer products with one scale per row take 9 and 18 ms, including a Hadamard rotation. The rotation lowers the difference

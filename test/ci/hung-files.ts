@@ -1,8 +1,8 @@
 /**
- * A reporter of Vitest for .ci/run. The time limits of tests are timers of the tests' own process: one that is blocked never reaches them,
- * and Vitest waits without end for the last message of a process, which can get lost (TryGhost/Ghost#29649 measured it in 2 of 10 runs).
- * This looks at test processes from Vitest's own: one of more than LIMIT_MINUTES is described (the processes below it, its stack or what
- * its event loop waits for) and killed. SELM_TEST_HUNG names a file for the names of its test files, which .ci/run runs once more.
+ * A Vitest reporter for .ci/run that ends hung test processes. Time limits of tests are timers in the test process, so a blocked process
+ * never reaches them; and Vitest waits without a time limit for the last message of a test process, which can get lost
+ * (TryGhost/Ghost#29649: 2 of 10 runs). A test process older than LIMIT_MINUTES is described (its child processes, its JavaScript stack or
+ * the open handles of its event loop) and killed. Its test files are written to the file SELM_TEST_HUNG; .ci/run runs them once more.
  */
 import { execFile, execFileSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,41 +12,20 @@ import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { SerializedError } from 'vitest';
 import type { Reporter, TestModule, Vitest } from 'vitest/node';
+import { descendantsOf, signal } from '../faults/processes.ts';
 
-/** The longest file takes 6 minutes; one whose test reaches its limit of 15 minutes ends by itself. */
+/** The longest file takes 7 minutes; a file whose test reaches its time limit of 15 minutes ends by itself. */
 const LIMIT_MINUTES = Number(process.env['SELM_TEST_HUNG_MINUTES'] ?? 20);
 const POLL_MILLISECONDS = 5000;
 const ANSWER_MILLISECONDS = 5000;
-const LINE_KEPT = 300;
-/** Between the start of a process and that of its file: it loads Vitest first. */
+/** At most this long after its start, a process starts its test file. */
 const NEAR_MILLISECONDS = 60_000;
-/** Vitest's error for a test process that has ended by itself. */
+/** Vitest's error for a test process that ended before its file did. */
 const KILLED = '[vitest-pool]: Worker forks emitted error.';
 
-interface Process {
-  pid: number;
-  parent: number;
-  seconds: number;
-  line: string;
-}
-
-function allProcesses(): Process[] {
-  const listed = execFileSync('ps', ['-A', '-o', 'pid=,ppid=,etimes=,stat=,wchan:24=,args='], { encoding: 'utf8' });
-  return listed
-    .trim()
-    .split('\n')
-    .map((line) => {
-      const [pid, parent, seconds] = line.trim().split(/\s+/, 3).map(Number);
-      return { pid, parent, seconds, line };
-    });
-}
-
-const below = (pid: number, all: Process[]): Process[] =>
-  all.filter(({ parent }) => parent === pid).flatMap((one) => [one, ...below(one.pid, all)]);
-
-/** What a process's event loop waits for, from the report that it writes on SIGUSR2 into `folder`. Undefined: it is blocked. */
+/** The stack and open handles of a process, from the report that it writes to `folder` on SIGUSR2. Undefined: its event loop is blocked. */
 async function reportOf(pid: number, folder: string): Promise<string | undefined> {
-  process.kill(pid, 'SIGUSR2');
+  signal(pid, 'SIGUSR2');
   await sleep(ANSWER_MILLISECONDS);
   const name = readdirSync(folder).find((file) => file.includes(`.${pid}.`));
   if (name === undefined) return undefined;
@@ -54,7 +33,7 @@ async function reportOf(pid: number, folder: string): Promise<string | undefined
   return JSON.stringify({ javascriptStack, libuv });
 }
 
-/** Where a blocked process is in JavaScript, from Node's debugger. It says nothing of native code that does not return. */
+/** The JavaScript stack of a blocked process, from Node's debugger. Native code that does not return has none. */
 async function stackOf(pid: number): Promise<string> {
   const inspect = execFile(process.execPath, ['inspect', '-p', String(pid)], { timeout: 6 * ANSWER_MILLISECONDS });
   let output = '';
@@ -72,6 +51,8 @@ export default class HungFiles implements Reporter {
   /** When the files began, and those that ended. */
   private readonly began = new Map<string, number>();
   private readonly ended = new Set<string>();
+  /** When each test process was first seen, by its id. */
+  private readonly seen = new Map<number, number>();
   private readonly killed = new Set<number>();
   private readonly hung = new Set<string>();
   private readonly reports = mkdtempSync(join(tmpdir(), 'selm-hung-'));
@@ -96,12 +77,12 @@ export default class HungFiles implements Reporter {
     clearInterval(this.timer);
     rmSync(this.reports, { recursive: true, force: true });
     const list = process.env['SELM_TEST_HUNG'];
-    // Running these files once more does not mend other errors.
+    // Another run of these files does not resolve other errors.
     const onlyKilled = errors.every(({ message }) => message === KILLED) && errors.length === this.killed.size;
     if (list !== undefined && onlyKilled) writeFileSync(list, [...this.hung].join('\n'));
   }
 
-  /** The files that a process of that start may have run: those of its time, without the ones that ended unless all have. */
+  /** The files that a process started at `start` may be running: unfinished files of that time, or all of that time if all have finished. */
   private filesOf(start: number): string[] {
     const ofItsTime = [...this.began].flatMap(([name, at]) => (Math.abs(at - start) < NEAR_MILLISECONDS ? [name] : []));
     const running = ofItsTime.filter((name) => !this.ended.has(name));
@@ -109,17 +90,22 @@ export default class HungFiles implements Reporter {
   }
 
   private async look(): Promise<void> {
-    const all = allProcesses();
-    const limit = LIMIT_MINUTES * 60;
-    for (const { pid, parent, seconds, line } of all) {
-      if (parent !== process.pid || seconds < limit || this.killed.has(pid) || !line.includes('forks.js')) continue;
+    const below = descendantsOf(process.pid);
+    const workers = below.filter(({ parent, command }) => parent === process.pid && command.includes('forks.js'));
+    for (const { pid } of workers) {
+      if (!this.seen.has(pid)) this.seen.set(pid, Date.now());
+      const start = this.seen.get(pid)!;
+      if (Date.now() - start < LIMIT_MINUTES * 60_000 || this.killed.has(pid)) continue;
       this.killed.add(pid);
-      const files = this.filesOf(Date.now() - seconds * 1000);
+      const files = this.filesOf(start);
       for (const file of files) this.hung.add(file);
-      const tree = [line, ...below(pid, all).map((one) => one.line)].map((one) => one.slice(0, LINE_KEPT)).join('\n');
-      const state = (await reportOf(pid, this.reports)) ?? (await stackOf(pid));
-      console.error(`HUNG for ${LIMIT_MINUTES} minutes: ${files.join(', ')}\n${tree}\n${state}`);
-      process.kill(pid, 'SIGKILL');
+      const processes = [pid, ...descendantsOf(pid).map((child) => child.pid)].join(',');
+      const state = execFileSync('ps', ['-o', 'pid,ppid,etimes,stat,wchan:24,args', '-p', processes], {
+        encoding: 'utf8',
+      });
+      const stack = (await reportOf(pid, this.reports)) ?? (await stackOf(pid));
+      console.error(`HUNG for ${LIMIT_MINUTES} minutes: ${files.join(', ')}\n${state}${stack}`);
+      signal(pid, 'SIGKILL');
     }
   }
 }
